@@ -1,0 +1,10 @@
+"""The gate: events in, triggers out, nothing lost in between.
+
+::
+
+    source.py ── merge.py ── gate.py ── conditions.py        read, order, apply, fire
+                               │              │
+    agent.py ──────────── activity.py      rules.py          own, remember, what to fire on
+       └── checkpoint.py  accounting.py                      write down, account for
+    role.py                                                  wired into a worker
+"""

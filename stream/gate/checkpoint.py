@@ -1,0 +1,142 @@
+"""The checkpoint: a partition's changed states and its offsets, in one fenced Redis transaction.
+
+Offsets in Redis are the truth. A new owner raises the partition's epoch before it reads anything;
+a checkpoint watches the epoch and is refused if it is no longer the writer's own, so a worker that
+was stopped and continues later can change nothing. The partition's number is a hash tag: all of
+its keys share a slot, so the transaction also holds on Redis Cluster.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from redis.exceptions import WatchError
+
+from stream.errors import CheckpointError, FencedError
+from stream.gate.accounting import Accounting
+from stream.gate.activity import Activity
+from stream.gate.gate import Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from redis.asyncio import Redis
+
+__all__ = ["CheckpointStore", "Offsets"]
+
+FORMAT_VERSION = 1
+
+
+class Offsets(msgspec.Struct):
+    """What ``nl:offsets:{pN}`` holds: the next offset per topic, and the accounting up to there."""
+
+    version: int
+    epoch: int
+    at: int
+    offsets: dict[str, int]
+    counts: Accounting
+
+
+class CheckpointStore:
+    """Reads and writes the gate's state. ``prefix`` stands before every key."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+
+    def state_key(self, partition: int, user: str) -> str:
+        """Key of a shopper's state."""
+        return f"{self._prefix}state:{{p{partition}}}:{user}"
+
+    def offsets_key(self, partition: int) -> str:
+        """Key of a partition's offsets and accounting."""
+        return f"{self._prefix}offsets:{{p{partition}}}"
+
+    def epoch_key(self, partition: int) -> str:
+        """Key of the generation of a partition's owner."""
+        return f"{self._prefix}epoch:{{p{partition}}}"
+
+    async def take_over(self, number: int) -> Partition:
+        """Become the owner of a partition: fence every earlier owner, then read where to go on.
+
+        Raises:
+            CheckpointError: the offsets in Redis cannot be read.
+        """
+        epoch = int(await self._redis.incr(self.epoch_key(number)))
+        partition = Partition(number, epoch)
+        offsets = await self.read_offsets(number)
+        if offsets is not None:
+            partition.offsets = offsets.offsets
+            partition.counts = offsets.counts
+        return partition
+
+    async def read_offsets(self, number: int) -> Offsets | None:
+        """The last checkpoint of a partition; None if there is none."""
+        data = await self._redis.get(self.offsets_key(number))
+        if data is None:
+            return None
+        try:
+            offsets = msgspec.json.decode(data, type=Offsets)
+        except msgspec.DecodeError as error:
+            raise CheckpointError(
+                f"The offsets of partition {number} in Redis ({self.offsets_key(number)}) are damaged: {error}.",
+                way_out="Restore Redis from its backup; deleting the key reads the topics from their start.",
+            ) from error
+        if offsets.version != FORMAT_VERSION:
+            raise CheckpointError(
+                f"The offsets of partition {number} are of version {offsets.version}, "
+                f"this worker reads {FORMAT_VERSION}.",
+                way_out="Run the version of Nearline that wrote them.",
+            )
+        return offsets
+
+    async def load(self, partition: Partition, users: Iterable[str]) -> None:
+        """Bring shoppers into memory who have a state in Redis and are not there yet."""
+        missing = [user for user in users if user not in partition.users]
+        if not missing:
+            return
+        values = await self._redis.mget([self.state_key(partition.number, user) for user in missing])
+        for user, value in zip(missing, values, strict=True):
+            if value is not None:
+                partition.users[user] = Activity.decode(value, user)
+
+    async def write(self, partition: Partition, now: int) -> int:
+        """Write the changed states and the offsets; return the number of states.
+
+        What the checkpoint covers must be acknowledged by the broker before. On success the
+        partition is clean; on any error it is as it was.
+
+        Raises:
+            FencedError: another worker has taken the partition over.
+        """
+        number = partition.number
+        states: dict[str | bytes, bytes | str] = {
+            self.state_key(number, user): partition.users[user].encode() for user in partition.dirty
+        }
+        offsets = msgspec.json.encode(
+            Offsets(FORMAT_VERSION, partition.epoch, now, partition.offsets, partition.counts)
+        )
+        async with self._redis.pipeline(transaction=True) as pipe:
+            await pipe.watch(self.epoch_key(number))
+            epoch = int(await pipe.get(self.epoch_key(number)) or 0)
+            if epoch != partition.epoch:
+                raise self._fenced(partition, epoch)
+            pipe.multi()
+            if states:
+                pipe.mset(states)
+            pipe.set(self.offsets_key(number), offsets)
+            try:
+                await pipe.execute()
+            except WatchError:
+                raise self._fenced(partition, epoch + 1) from None
+        partition.dirty.clear()
+        return len(states)
+
+    @staticmethod
+    def _fenced(partition: Partition, epoch: int) -> FencedError:
+        return FencedError(
+            f"Partition {partition.number} belongs to generation {epoch}, this worker is generation "
+            f"{partition.epoch}; its last {len(partition.dirty)} changed states are left to the owner.",
+            way_out="Nothing is lost: the owner reads those events again. The worker rejoins by itself.",
+        )

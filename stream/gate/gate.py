@@ -1,0 +1,182 @@
+"""The gate: a batch of one partition's events in, triggers and dead events out.
+
+Pure: no broker, no Redis, no clock. What it changes is the partition's state in memory, and that is
+a function of the events applied, in their order. The shell around it is :mod:`stream.gate.agent`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from stream.dead import Origin, dead_record
+from stream.events import Defect, DefectiveEventError, Event
+from stream.gate.accounting import Accounting
+from stream.gate.activity import Activity
+from stream.triggers import encode_trigger, trigger_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stream.gate.conditions import CompiledRules
+
+__all__ = ["Arrival", "Bounds", "Gate", "Outcome", "Partition"]
+
+
+class Arrival(NamedTuple):
+    """One record of an event topic, decoded.
+
+    ``key`` is its place in the merge of the partition's topics: event time, made ascending along
+    each topic. ``event`` is what it says, or what is wrong with it.
+    """
+
+    key: int
+    topic: str
+    offset: int
+    event: Event | DefectiveEventError
+    value: bytes | None
+    read_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The limits the gate keeps; see ``GateSettings`` for their meaning."""
+
+    lateness_ms: int
+    recent_events: int
+    ledger_weeks: int
+
+
+@dataclass(slots=True)
+class Partition:
+    """State of one partition, owned by one worker.
+
+    Attributes:
+        number: the partition, the same on all event topics.
+        epoch: the owner's generation, by which checkpoints are fenced.
+        users: shoppers in memory.
+        dirty: shoppers changed since the last checkpoint.
+        offsets: per topic the offset of the next event to apply.
+        counts: what became of the partition's events.
+    """
+
+    number: int
+    epoch: int = 0
+    users: dict[str, Activity] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    offsets: dict[str, int] = field(default_factory=dict)
+    counts: Accounting = field(default_factory=Accounting)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch led to: (user, record) of triggers, records of dead events."""
+
+    triggers: list[tuple[str, bytes]] = field(default_factory=list)
+    dead: list[bytes] = field(default_factory=list)
+
+
+class Gate:
+    """Applies batches to partitions.
+
+    Args:
+        rules: the rules in force.
+        bounds: lateness and sizes.
+        categories: item id to category for every item of the catalogue; None if the gate knows no
+            catalogue, and then every item is taken as it comes.
+    """
+
+    def __init__(
+        self, rules: CompiledRules, bounds: Bounds, categories: Mapping[str, str] | None = None
+    ) -> None:
+        self.rules = rules
+        self._bounds = bounds
+        self._categories = categories
+
+    def apply(self, partition: Partition, batch: Sequence[Arrival], now: int, checkpoint: int = 0) -> Outcome:
+        """Apply ``batch`` in its order; ``now`` is the wall clock in milliseconds.
+
+        Every shopper of the batch whose state exists must be in ``partition.users`` already.
+        ``checkpoint`` is the number of the coming checkpoint, for telling who was active when.
+        """
+        outcome = Outcome()
+        counts = partition.counts
+        for arrival in batch:
+            counts.received += 1
+            event = arrival.event
+            if isinstance(event, DefectiveEventError):
+                self._bury(partition, arrival, event.defect, event.detail, now, outcome)
+            else:
+                try:
+                    self._apply_one(partition, arrival, event, now, checkpoint, outcome)
+                except Exception as error:  # noqa: BLE001  # one event must not stop a partition
+                    detail = f"{type(error).__name__}: {error}"
+                    self._bury(partition, arrival, Defect.GATE_ERROR, detail, now, outcome)
+            partition.offsets[arrival.topic] = arrival.offset + 1
+        return outcome
+
+    def _apply_one(
+        self,
+        partition: Partition,
+        arrival: Arrival,
+        event: Event,
+        now: int,
+        checkpoint: int,
+        outcome: Outcome,
+    ) -> None:
+        counts, bounds = partition.counts, self._bounds
+        user, ts = event.user_id, event.ts
+        activity = partition.users.get(user)
+        if activity is None:
+            activity = partition.users[user] = Activity()
+        activity.touched = checkpoint
+        if event.event_id in activity.ring:
+            counts.duplicate += 1
+            return
+        if ts < activity.last_ts and (
+            ts < activity.last_ts - bounds.lateness_ms or activity.too_old_to_know(ts, bounds.recent_events)
+        ):
+            counts.late += 1
+            return
+        category = ""
+        item = event.item_id
+        if item and self._categories is not None:
+            known = self._categories.get(item)
+            if known is None:  # an item the catalogue does not have: the event counts, the item does not
+                event.item_id = None
+                counts.fields_dropped += 1
+            else:
+                category = known
+        cents = round(event.amount * 100) if event.amount else 0
+        fired = self.rules.observe(activity, event, category)
+        activity.remember(event, category, cents, bounds.recent_events)
+        if event.type == "order":
+            activity.enter(ts, category, cents, event.quantity or 1)
+        partition.dirty.add(user)
+        counts.applied += 1
+        if fired:
+            activity.trim(bounds.ledger_weeks, self.rules.windows)
+            ring, ledger = activity.ring_json(), activity.ledger_json()
+            first = activity.seq - len(fired) + 1
+            for place, firing in enumerate(fired):
+                head: dict[str, object] = {
+                    "id": trigger_id(user, firing.rule, firing.ordinal),
+                    "rule": firing.rule,
+                    "rules": self.rules.version,
+                    "user": user,
+                    "seq": first + place,
+                    "event_id": event.event_id,
+                    "ts": ts,
+                    "read_at": arrival.read_at,
+                    "made_at": now,
+                }
+                outcome.triggers.append((user, encode_trigger(head, ring, ledger)))
+            counts.triggers += len(fired)
+
+    @staticmethod
+    def _bury(
+        partition: Partition, arrival: Arrival, reason: str, detail: str, now: int, outcome: Outcome
+    ) -> None:
+        partition.counts.dead += 1
+        origin = Origin(arrival.topic, partition.number, arrival.offset)
+        outcome.dead.append(dead_record(arrival.value, origin, reason, detail, now))

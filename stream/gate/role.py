@@ -1,0 +1,124 @@
+"""The gate role of a worker: source, Faust agent and checkpoints, wired together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from mode import Service
+
+from index.catalog import Catalog
+from index.errors import CatalogMissingError
+from stream.gate.agent import GateAgent
+from stream.gate.checkpoint import CheckpointStore
+from stream.gate.conditions import CompiledRules
+from stream.gate.gate import Bounds, Gate
+from stream.gate.rules import load_rules
+from stream.gate.source import EventBatch, EventSource
+from stream.outbox import Outbox
+from stream.redis_client import connect_redis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redis.asyncio import Redis
+
+    from index.settings import IndexSettings
+    from stream.worker import Worker
+
+__all__ = ["add_gate"]
+
+log = logging.getLogger(__name__)
+
+
+def add_gate(worker: Worker) -> None:
+    """Let ``worker`` turn events into triggers.
+
+    Raises:
+        RulesError: the rules file is wrong.
+    """
+    settings = worker.stream.gate
+    ruleset = load_rules(settings.rules)
+    for warning in ruleset.warnings():
+        log.warning("%s", warning)
+    rules = CompiledRules(ruleset)
+    categories = _categories(worker.index)
+    app = worker.app
+    channel = app.channel(maxsize=4)
+    app.service(_gate_service(worker, rules, categories, channel))
+
+
+def _categories(index: IndexSettings) -> Mapping[str, str] | None:
+    """Item id to category of the catalogue, where there is one."""
+    try:
+        catalog = Catalog.open(index.catalog_dir)
+    except CatalogMissingError:
+        log.warning("no catalogue at %s: items are taken as they come, without category", index.catalog_dir)
+        return None
+    return catalog.categories_by_item()
+
+
+def _gate_service(
+    worker: Worker, rules: CompiledRules, categories: Mapping[str, str] | None, channel: Any
+) -> Service:
+    settings, kafka = worker.stream.gate, worker.stream.kafka
+    bounds = Bounds(
+        lateness_ms=int(settings.lateness_s * 1000),
+        recent_events=settings.recent_events,
+        ledger_weeks=settings.ledger_weeks,
+    )
+    outbox = Outbox(kafka, "nearline-gate")
+
+    class GateService(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
+        """Opens connections first and closes them last; the source lives in between."""
+
+        redis: Redis
+        agent: GateAgent
+        source: EventSource
+
+        async def on_start(self) -> None:
+            worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
+            self.redis = await connect_redis(worker.stream.redis)
+            await outbox.start()
+            store = CheckpointStore(self.redis, worker.stream.redis.prefix)
+            self.agent = GateAgent(Gate(rules, bounds, categories), store, outbox, kafka, settings)
+
+            async def emit(batch: EventBatch) -> None:
+                await channel.put(batch)
+
+            self.source = EventSource(self.agent, emit, worker.fail, kafka, settings)
+            worker.readiness["gate"] = self.source.assigned.is_set
+            worker.statistics["gate"] = self._statistics
+            await self.add_runtime_dependency(self.source)
+
+        async def on_shutdown(self) -> None:
+            await outbox.stop()
+            await self.redis.aclose()
+
+        def _statistics(self) -> dict[str, Any]:
+            written = self.agent.checkpointed_at
+            counts = self.agent.accounting()
+            return {
+                "partitions": self.agent.owned,
+                "accounting": msgspec.structs.asdict(counts),
+                "balanced": counts.balanced,
+                "users_in_memory": self.agent.users_in_memory,
+                "lag": self.source.lag,
+                "rules": rules.version,
+                "checkpoint_age_s": round(time.monotonic() - written, 3) if written else None,
+            }
+
+    service = GateService()
+
+    @worker.app.agent(channel, name="gate")  # type: ignore[untyped-decorator]
+    async def gate(batches: Any) -> None:
+        """Apply whole batches; one at a time, so a partition's events keep their order."""
+        async for batch in batches:
+            try:
+                await service.agent.apply(batch.partition, batch.epoch, batch.arrivals)
+            except Exception as error:  # noqa: BLE001  # state and offsets stay at the checkpoint
+                worker.fail(error)
+
+    return service

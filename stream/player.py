@@ -1,0 +1,145 @@
+"""Plays events onto the event topics: at a rate, or as fast as the broker takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from stream.errors import StreamError
+from stream.kafka_clients import async_options, broker_unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from types import TracebackType
+
+    from stream.settings import KafkaSettings
+
+__all__ = ["Player", "Sent"]
+
+_FLUSH_EVERY = 2_000
+_PACE_S = 0.02
+
+
+@dataclass
+class Sent:
+    """What was sent and acknowledged."""
+
+    events: int = 0
+    by_topic: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+class Player:
+    """An async context manager around a producer, keyed by user like every event topic.
+
+    What is no event at all (a line of a file that is no JSON) is sent too, to the first event
+    topic: the gate decides what becomes of it, and counts it.
+    """
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._producer = AIOKafkaProducer(
+            client_id="nearline-send",
+            acks="all",
+            linger_ms=5,
+            max_request_size=4_000_000,
+            **async_options(kafka),
+        )
+        self._fallback = kafka.event_topic_names()[0]
+
+    async def __aenter__(self) -> Self:
+        """Connect. Raises :class:`~stream.errors.BrokerUnavailableError`."""
+        try:
+            await self._producer.start()
+        except KafkaError as error:
+            await self._producer.stop()
+            raise broker_unavailable(self._kafka, error) from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect; what was sent is flushed."""
+        await self._producer.stop()
+
+    async def play(
+        self,
+        events: Iterable[dict[str, Any] | bytes],
+        *,
+        rate: float | None = None,
+        pace: Callable[[], Awaitable[None]] | None = None,
+        told: Callable[[Sent], None] | None = None,
+    ) -> Sent:
+        """Send ``events`` in their order and return when the broker has acknowledged all.
+
+        Args:
+            events: as dictionaries, or as the bytes of a record.
+            rate: events per second; None for as fast as the broker takes them.
+            pace: awaited now and then before going on, e.g. to hold back while the workers are behind.
+            told: called now and then with what was sent so far.
+
+        Raises:
+            StreamError: the broker did not take an event; names it.
+        """
+        sent = Sent()
+        began = time.perf_counter()
+        pending: list[tuple[dict[str, Any] | bytes, asyncio.Future[Any]]] = []
+        for event in events:
+            topic, key, value = self._route(event)
+            pending.append((event, await self._producer.send(topic, value, key=key)))
+            sent.events += 1
+            sent.by_topic[topic] += 1
+            if len(pending) >= _FLUSH_EVERY:
+                await _acknowledged(pending)
+            if rate is not None:
+                ahead = began + sent.events / rate - time.perf_counter()
+                if ahead > _PACE_S:
+                    await asyncio.sleep(ahead)
+                    await self._between(sent, began, pace, told)
+            elif sent.events % 500 == 0:
+                await self._between(sent, began, pace, told)
+        await _acknowledged(pending)
+        sent.seconds = time.perf_counter() - began
+        if told is not None:
+            told(sent)
+        return sent
+
+    @staticmethod
+    async def _between(
+        sent: Sent,
+        began: float,
+        pace: Callable[[], Awaitable[None]] | None,
+        told: Callable[[Sent], None] | None,
+    ) -> None:
+        sent.seconds = time.perf_counter() - began
+        if told is not None:
+            told(sent)
+        if pace is not None:
+            await pace()
+
+    def _route(self, event: dict[str, Any] | bytes) -> tuple[str, bytes | None, bytes]:
+        if isinstance(event, bytes):
+            return self._fallback, None, event
+        kind, user = event.get("type"), event.get("user_id")
+        topic = self._kafka.topic_of(kind) if isinstance(kind, str) else None
+        key = user.encode() if isinstance(user, str) and user else None
+        return topic or self._fallback, key, msgspec.json.encode(event)
+
+
+async def _acknowledged(pending: list[tuple[dict[str, Any] | bytes, asyncio.Future[Any]]]) -> None:
+    for event, future in pending:
+        try:
+            await future
+        except KafkaError as error:
+            raise StreamError(
+                f"The broker did not take the event {str(event)[:200]!r} ({error!r}).",
+                way_out="What came before it was sent; send the rest when the broker is well.",
+            ) from error
+    pending.clear()

@@ -1,0 +1,229 @@
+"""The settings that the stream room reads. Each has a consumer; the console composes them."""
+
+from __future__ import annotations
+
+from pathlib import Path  # pydantic resolves the annotation at run time
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from stream.events import EVENT_TYPES, EventType
+
+__all__ = [
+    "EventTopic",
+    "GateSettings",
+    "InferSettings",
+    "KafkaSettings",
+    "RedisSettings",
+    "SlateSettings",
+    "StreamSettings",
+    "WebSettings",
+]
+
+_TOPIC_NAMES: dict[str, str] = {
+    EventType.VIEW: "views",
+    EventType.CLICK: "clicks",
+    EventType.SEARCH: "searches",
+    EventType.FAVORITE: "favorites",
+    EventType.CART: "carts",
+    EventType.ORDER: "orders",
+    EventType.INQUIRY: "inquiries",
+    EventType.IMAGE_SEARCH: "image_searches",
+    EventType.IMPRESSION: "impressions",
+}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class EventTopic(_Model):
+    """One topic of events, as it is on the broker."""
+
+    topic: str = Field(description="Name of the topic on the broker.", min_length=1)
+    type: str | None = Field(
+        default=None,
+        description="Type of its events where they carry none themselves: "
+        "view, click, search, favorite, cart, order, inquiry, image_search or impression.",
+    )
+    fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="Where the topic names a field otherwise: our name to its name, e.g. {user_id: uid}.",
+    )
+
+    @model_validator(mode="after")
+    def _known_type(self) -> Self:
+        if self.type is not None and self.type not in EVENT_TYPES:
+            msg = f"unknown event type {self.type!r}, expected one of {', '.join(sorted(EVENT_TYPES))}"
+            raise ValueError(msg)
+        return self
+
+
+def _default_topics() -> list[EventTopic]:
+    return [EventTopic(topic=name, type=kind) for kind, name in _TOPIC_NAMES.items()]
+
+
+class KafkaSettings(_Model):
+    """The broker and the topics."""
+
+    brokers: str = Field(
+        default="127.0.0.1:9092", description="Bootstrap addresses, `host:port`, separated by commas."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to talk to the broker."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="SASL mechanism, where the protocol is a SASL one."
+    )
+    sasl_username: str | None = Field(default=None, description="SASL user name.")
+    sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
+    ssl_cafile: Path | None = Field(
+        default=None, description="Certificate authority file, where TLS is used."
+    )
+    prefix: str = Field(
+        default="",
+        description="Put before every topic and group name, so that two systems can share a broker.",
+        pattern=r"^[A-Za-z0-9._-]*$",
+    )
+    event_topics: list[EventTopic] = Field(
+        default_factory=_default_topics, description="The topics that events arrive on.", min_length=1
+    )
+    partitions: int = Field(default=4, ge=1, description="Partitions of topics that Nearline creates itself.")
+    replication: int = Field(
+        default=1, ge=1, description="Copies of topics that Nearline creates itself; 3 in production."
+    )
+    session_timeout_s: float = Field(
+        default=6.0,
+        ge=1,
+        description="Seconds without a heartbeat after which a worker's partitions move on.",
+    )
+
+    @property
+    def triggers_topic(self) -> str:
+        """Topic of triggers."""
+        return f"{self.prefix}nearline.triggers"
+
+    @property
+    def slates_topic(self) -> str:
+        """Topic of the record: every slate with its whole chain."""
+        return f"{self.prefix}nearline.slates"
+
+    @property
+    def dead_topic(self) -> str:
+        """Topic of dead events and triggers."""
+        return f"{self.prefix}nearline.dead"
+
+    def event_topic_names(self) -> list[str]:
+        """The event topics as they are on the broker, prefix included."""
+        return [self.prefix + topic.topic for topic in self.event_topics]
+
+    def topic_of(self, event_type: str) -> str | None:
+        """The topic to send an event of this type to; None where none is configured."""
+        untyped: str | None = None
+        for topic in self.event_topics:
+            if topic.type == event_type:
+                return self.prefix + topic.topic
+            if topic.type is None and untyped is None:
+                untyped = self.prefix + topic.topic
+        return untyped
+
+
+class RedisSettings(_Model):
+    """Redis or Valkey. The default needs no module."""
+
+    url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Address; rediss:// for TLS, user and password in it where there are any.",
+    )
+    prefix: str = Field(default="nl:", description="Put before every key.", pattern=r"^[A-Za-z0-9._:-]*$")
+    timeout_s: float = Field(default=5.0, gt=0, description="Seconds before a call is given up and retried.")
+
+
+class GateSettings(_Model):
+    """From events to triggers."""
+
+    rules: Path | None = Field(
+        default=None, description="Rules file; without one, the commented default of the package."
+    )
+    checkpoint_s: float = Field(default=1.0, gt=0, description="Seconds between checkpoints.")
+    batch_events: int = Field(default=5000, ge=1, description="Most events read from the broker at one time.")
+    merge_wait_ms: int = Field(
+        default=40,
+        ge=0,
+        description="How long an event may wait for earlier ones of the same shopper on other topics.",
+    )
+    merge_limit_ms: int = Field(
+        default=1000,
+        ge=0,
+        description="After this long a topic that is behind is no longer waited for.",
+    )
+    lateness_s: float = Field(
+        default=86_400.0,
+        ge=0,
+        description="An event older than the shopper's newest by more than this is late.",
+    )
+    recent_events: int = Field(
+        default=24,
+        ge=4,
+        le=1000,
+        description="Events kept per shopper: what a trigger's snapshot carries and duplicates are found in.",
+    )
+    ledger_weeks: int = Field(default=53, ge=1, description="Weeks of purchases kept per shopper.")
+    max_users: int = Field(
+        default=200_000,
+        ge=1,
+        description="Shoppers in memory per worker; the least recently active are written out and forgotten.",
+    )
+    lost_state: Literal["refuse", "earliest", "committed"] = Field(
+        default="refuse",
+        description="What to do where checkpoint and broker do not fit together (one lost its data): refuse "
+        "to start, read the topics from their earliest event, or go on at the group's committed offsets.",
+    )
+    max_event_bytes: int = Field(default=65_536, ge=256, description="A longer record is dead.")
+    future_s: float = Field(
+        default=600.0, ge=0, description="Clock skew forgiven before a timestamp is from the future."
+    )
+
+
+class InferSettings(_Model):
+    """From triggers to slates."""
+
+    batch_triggers: int = Field(
+        default=256,
+        ge=1,
+        description="Most triggers read at one time; of each shopper's only the newest is kept.",
+    )
+    model_batch: int = Field(default=16, ge=1, description="Triggers whose demands are inferred together.")
+    deadline_s: float = Field(
+        default=10.0, gt=0, description="Age of a trigger after which it no longer waits for the model."
+    )
+    bought_days: int = Field(
+        default=30, ge=0, description="Items bought within this many days are left out of the slate."
+    )
+
+
+class SlateSettings(_Model):
+    """What is written for the storefront."""
+
+    ttl_s: int = Field(default=604_800, ge=1, description="Seconds that a slate and its trace are kept.")
+    cached_demands_ttl_s: int = Field(
+        default=2_592_000, ge=1, description="Seconds that a shopper's last demands are kept for the ladder."
+    )
+
+
+class WebSettings(_Model):
+    """The worker's health over HTTP."""
+
+    host: str = Field(default="127.0.0.1", description="Address that health and readiness are served on.")
+    port: int = Field(default=6066, ge=0, le=65535, description="Port of health and readiness.")
+
+
+class StreamSettings(_Model):
+    """All settings of the stream room."""
+
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings, description="The broker and the topics.")
+    redis: RedisSettings = Field(default_factory=RedisSettings, description="Redis or Valkey.")
+    gate: GateSettings = Field(default_factory=GateSettings, description="From events to triggers.")
+    infer: InferSettings = Field(default_factory=InferSettings, description="From triggers to slates.")
+    slates: SlateSettings = Field(default_factory=SlateSettings, description="What the storefront reads.")
+    web: WebSettings = Field(default_factory=WebSettings, description="Health over HTTP.")

@@ -1,0 +1,8 @@
+"""Inference: triggers in, slates out.
+
+::
+
+    source.py ── pipeline.py ── shopper.py   read, think and write, what the model is told
+                     └── chain.py            the slate with its whole chain
+    role.py                                  wired into a worker
+"""

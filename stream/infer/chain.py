@@ -1,0 +1,127 @@
+"""The slate and its whole chain, put together from what each stage gave. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from stream.slates import SLATE_SCHEMA, Outcome, Slate, SlateCandidate, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agents.demand import DemandSet
+
+    from agents.shopper import Shopper
+    from index.catalog import Catalog
+    from index.recall import Candidate
+    from stream.triggers import Trigger
+
+__all__ = ["Thought", "chain_of", "demands_json", "slate_of", "superseded_record"]
+
+
+class Thought(NamedTuple):
+    """A trigger on its way: the shopper it shows, and when the worker read it (wall clock, ms)."""
+
+    trigger: Trigger
+    shopper: Shopper
+    received_at: float
+
+
+def slate_of(thought: Thought, demands: DemandSet, candidates: Sequence[Candidate], made_at: int) -> Slate:
+    """The slate that the storefront reads."""
+    return Slate(
+        schema=SLATE_SCHEMA,
+        version=thought.trigger.seq,
+        trigger=thought.trigger.id,
+        user=thought.trigger.user,
+        made_at=made_at,
+        rung=str(demands.rung),
+        candidates=[
+            SlateCandidate(c.item_id, round(float(c.score), 6), c.query, c.why, c.channel) for c in candidates
+        ],
+    )
+
+
+def chain_of(
+    thought: Thought,
+    demands: DemandSet,
+    candidates: Sequence[Candidate],
+    slate: Slate,
+    catalog: Catalog,
+    timings: Mapping[str, float],
+) -> Trace:
+    """The slate's chain, from the events to each item. Write and total times are added when known."""
+    trigger = thought.trigger
+    return Trace(
+        schema=SLATE_SCHEMA,
+        version=slate.version,
+        trigger=trigger.id,
+        user=slate.user,
+        made_at=slate.made_at,
+        outcome=Outcome.SERVED,
+        rung=slate.rung,
+        fired={
+            "rule": trigger.rule,
+            "rules": trigger.rules,
+            "seq": trigger.seq,
+            "event_id": trigger.event_id,
+            "ts": trigger.ts,
+            "made_at": trigger.made_at,
+        },
+        events=[asdict(act) for act in thought.shopper.recent],
+        prompt={
+            "version": demands.prompt_version,
+            "text": demands.prompt,
+            "model": demands.model,
+            "runtime": demands.runtime,
+            "prompt_tokens": demands.prompt_tokens,
+            "output_tokens": demands.output_tokens,
+        },
+        output=demands.raw_output,
+        demands=[asdict(demand) for demand in demands.demands],
+        rejected=[asdict(rejected) for rejected in demands.rejected],
+        candidates=[
+            {
+                "item": candidate.item_id,
+                "title": _title(catalog, candidate.item_id),
+                "score": round(float(candidate.score), 6),
+                "query": candidate.query,
+                "channel": candidate.channel,
+                "ranks": candidate.ranks,
+            }
+            for candidate in candidates
+        ],
+        timings_ms={
+            "read": float(trigger.made_at - trigger.read_at),
+            "queue": max(0.0, thought.received_at - trigger.made_at),
+            **{stage: round(ms, 3) for stage, ms in timings.items()},
+        },
+        note=demands.note,
+    )
+
+
+def superseded_record(trigger: Trigger, by_version: int) -> bytes:
+    """The record of a trigger that a newer one of the same shopper has overtaken."""
+    return msgspec.json.encode(
+        {
+            "schema": SLATE_SCHEMA,
+            "version": trigger.seq,
+            "trigger": trigger.id,
+            "user": trigger.user,
+            "outcome": Outcome.SUPERSEDED,
+            "by_version": by_version,
+        }
+    )
+
+
+def demands_json(demands: DemandSet) -> bytes:
+    """The demands as the ladder's cache keeps them."""
+    return msgspec.json.encode([asdict(demand) for demand in demands.demands])
+
+
+def _title(catalog: Catalog, item: str) -> str:
+    row = catalog.row(item)
+    return catalog.title(row) if row is not None else ""

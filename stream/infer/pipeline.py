@@ -1,0 +1,202 @@
+"""From triggers to slates: keep the newest per shopper, infer, recall, write, record.
+
+The only place where the three rooms meet. The order of writing is: Redis and the record on
+``nearline.slates`` first, the trigger's offset last, so that a crash in between serves a trigger
+again and the compare-and-set finds it served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from agents.demand import Demand, DemandSet
+
+from index.recall import Query, RecallRequest
+from stream.dead import dead_record
+from stream.infer.chain import Thought, chain_of, demands_json, slate_of, superseded_record
+from stream.infer.shopper import bought_items, shopper_of
+from stream.redis_client import patiently
+from stream.slates import Outcome, Served, SlateStore, Trace, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.ladder import Ladder
+
+    from index.catalog import Catalog
+    from index.recall import Recall
+    from stream.infer.source import Received
+    from stream.outbox import Outbox
+    from stream.settings import InferSettings, KafkaSettings
+    from stream.triggers import Trigger
+
+__all__ = ["Pipeline"]
+
+log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """Serves batches of triggers.
+
+    Args:
+        ladder: infers demands, never empty and never late.
+        recall: turns demands into candidates.
+        catalog: titles and categories for profiles and traces.
+        store: slates in Redis.
+        outbox: the record on ``nearline.slates`` and dead triggers.
+    """
+
+    def __init__(
+        self,
+        ladder: Ladder,
+        recall: Recall,
+        catalog: Catalog,
+        store: SlateStore,
+        outbox: Outbox,
+        kafka: KafkaSettings,
+        settings: InferSettings,
+    ) -> None:
+        self._ladder = ladder
+        self._recall = recall
+        self._catalog = catalog
+        self._store = store
+        self._outbox = outbox
+        self._kafka = kafka
+        self._settings = settings
+        self.outcomes: dict[str, int] = dict.fromkeys(Outcome, 0)
+        self.rungs: dict[str, int] = {}
+
+    async def serve(self, received: Sequence[Received]) -> None:
+        """Serve every trigger of a batch; return when all is in Redis and acknowledged."""
+        newest: dict[str, Received] = {}
+        records: list[tuple[str, bytes]] = []
+        for one in received:
+            if one.trigger is None:
+                await self._bury(one)
+                continue
+            user = one.trigger.user
+            other = newest.get(user)
+            older, newest[user] = _by_age(other, one)
+            if older is not None and older.trigger is not None:
+                records.append(self._superseded(older.trigger, newest[user].trigger))
+        waiting = list(newest.values())
+        for start in range(0, len(waiting), self._settings.model_batch):
+            chunk = waiting[start : start + self._settings.model_batch]
+            records.extend(await self._serve_chunk(chunk))
+        for user, record in records:
+            await self._outbox.send(self._kafka.slates_topic, record, key=user)
+        await self._outbox.flush()
+
+    async def _serve_chunk(self, chunk: list[Received]) -> list[tuple[str, bytes]]:
+        began = time.perf_counter()
+        triggers = [one.trigger for one in chunk if one.trigger is not None]
+        served = await patiently(
+            "reading slates", lambda: self._store.served([trigger.user for trigger in triggers])
+        )
+        records: list[tuple[str, bytes]] = []
+        thoughts: list[Thought] = []
+        for one, trigger, (before, cached) in zip(chunk, triggers, served, strict=True):
+            if before.version >= trigger.seq:
+                records.append(await self._served_before(trigger, before))
+            else:
+                shopper = shopper_of(trigger, self._catalog, _cached(cached))
+                thoughts.append(Thought(trigger, shopper, one.received_at))
+        if not thoughts:
+            return records
+        prepared = time.perf_counter()
+        now = time.time() * 1000
+        deadlines = [
+            time.monotonic() + self._settings.deadline_s - (now - thought.trigger.made_at) / 1000
+            for thought in thoughts
+        ]
+        sets = await self._ladder.infer([thought.shopper for thought in thoughts], deadlines)
+        inferred = time.perf_counter()
+        result = await asyncio.to_thread(
+            self._recall.recall,
+            [self._request(thought, demands) for thought, demands in zip(thoughts, sets, strict=True)],
+        )
+        recalled = time.perf_counter()
+        shared = {
+            "prepare": (prepared - began) * 1000,
+            "infer": (inferred - prepared) * 1000,
+            "encode": result.encode_ms,
+            "search": result.search_ms,
+            "fuse": result.fuse_ms,
+            "recall": (recalled - inferred) * 1000,
+        }
+        made_at = int(time.time() * 1000)
+        batch: list[Written] = []
+        traces: list[Trace] = []
+        for thought, demands, candidates in zip(thoughts, sets, result.candidates, strict=True):
+            slate = slate_of(thought, demands, candidates, made_at)
+            trace = chain_of(thought, demands, candidates, slate, self._catalog, shared)
+            cached_demands = demands_json(demands) if demands.rung == "llm" else None
+            batch.append(Written(slate, trace, cached_demands))
+            traces.append(trace)
+        wrote = await patiently("writing slates", lambda: self._store.write(batch))
+        finished = time.perf_counter()
+        at = time.time() * 1000
+        for thought, trace, new in zip(thoughts, traces, wrote, strict=True):
+            trace.timings_ms["write"] = (finished - recalled) * 1000
+            trace.timings_ms["total"] = at - thought.trigger.made_at
+            outcome = Outcome.SERVED if new else Outcome.SUPERSEDED
+            trace.outcome = outcome
+            self.outcomes[outcome] += 1
+            if new:
+                self.rungs[trace.rung] = self.rungs.get(trace.rung, 0) + 1
+            records.append((trace.user, msgspec.json.encode(trace)))
+        return records
+
+    def _request(self, thought: Thought, demands: DemandSet) -> RecallRequest:
+        return RecallRequest(
+            queries=tuple(Query(demand.query, 1.0) for demand in demands.demands),
+            exclude=bought_items(thought.trigger, self._settings.bought_days),
+            categories=thought.shopper.categories,
+        )
+
+    async def _served_before(self, trigger: Trigger, before: Served) -> tuple[str, bytes]:
+        """The record of a trigger whose slate, or a newer one, is in Redis already."""
+        if before.trigger == trigger.id:
+            # Read again after a crash: its slate is there, its record may not be. The trace has it.
+            self.outcomes[Outcome.DUPLICATE] += 1
+            trace = await patiently("reading a trace", lambda: self._store.trace(trigger.user))
+            if trace is not None and trace.version == trigger.seq:
+                trace.outcome = Outcome.SERVED
+                return trigger.user, msgspec.json.encode(trace)
+        return self._superseded(trigger, None, version=before.version)
+
+    def _superseded(
+        self, trigger: Trigger, by: Trigger | None, version: int | None = None
+    ) -> tuple[str, bytes]:
+        self.outcomes[Outcome.SUPERSEDED] += 1
+        seq = by.seq if by is not None else version or 0
+        return trigger.user, superseded_record(trigger, seq)
+
+    async def _bury(self, one: Received) -> None:
+        """A record of the trigger topic that is no trigger."""
+        self.outcomes[Outcome.DEAD] += 1
+        log.warning("dead trigger at %s-%d offset %d: %s", *one.origin, one.problem)
+        record = dead_record(one.value, one.origin, "bad_trigger", one.problem, int(time.time() * 1000))
+        await self._outbox.send(self._kafka.dead_topic, record, key=None)
+
+
+def _by_age(other: Received | None, one: Received) -> tuple[Received | None, Received]:
+    """(the older, the newer) of two triggers of a shopper."""
+    if other is None or other.trigger is None or one.trigger is None:
+        return None, one
+    return (other, one) if one.trigger.seq >= other.trigger.seq else (one, other)
+
+
+def _cached(data: bytes | None) -> tuple[Demand, ...]:
+    """The shopper's last inferred demands; none where what Redis holds is of another version."""
+    if data is None:
+        return ()
+    try:
+        entries: list[dict[str, Any]] = msgspec.json.decode(data, type=list[dict[str, Any]])
+        return tuple(Demand(**{**entry, "evidence": tuple(entry["evidence"])}) for entry in entries)
+    except (msgspec.DecodeError, TypeError, KeyError):
+        return ()

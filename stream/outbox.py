@@ -52,6 +52,9 @@ class Outbox:
 
     async def start(self) -> None:
         """Connect. Raises :class:`BrokerUnavailableError`."""
+        sender_log = logging.getLogger("aiokafka.producer.sender")
+        level = sender_log.level
+        sender_log.setLevel(logging.CRITICAL)  # it reports the refusal below as an error of its own
         try:
             self._producer = await self._connect(idempotent=True)
         except UnknownError:
@@ -59,6 +62,8 @@ class Outbox:
             # acknowledgement; readers of these topics know triggers and slates by their ids.
             log.info("the broker has no idempotent producer; sending with acks=all")
             self._producer = await self._connect(idempotent=False)
+        finally:
+            sender_log.setLevel(level)
 
     async def _connect(self, *, idempotent: bool) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(

@@ -26,7 +26,7 @@ class Trigger(msgspec.Struct, gc=False):
         seq: the shopper's triggers up to this one, over all rules; the version of the slate.
         event_id: the event that fired the rule.
         ts: its event time, milliseconds.
-        read_at: when the worker had read that event, wall clock, milliseconds.
+        sent_at: when that event was sent, by its Kafka record's timestamp, milliseconds.
         made_at: when the rule fired, wall clock, milliseconds.
         recent: the shopper's recent events, oldest first.
         ledger: what the shopper bought by week and category.
@@ -39,7 +39,7 @@ class Trigger(msgspec.Struct, gc=False):
     seq: int
     event_id: str
     ts: int
-    read_at: int
+    sent_at: int
     made_at: int
     recent: list[Recent]
     ledger: list[LedgerEntry]

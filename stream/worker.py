@@ -18,7 +18,7 @@ from stream.topics import create_topics
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from agents.settings import AgentsSettings
+    from agents.settings import AgentSettings
     from index.settings import IndexSettings
     from stream.settings import StreamSettings
 
@@ -37,7 +37,7 @@ class Role(StrEnum):
 class Worker:
     """Holds what the roles of one process share: the app, health, and the first fatal error."""
 
-    def __init__(self, stream: StreamSettings, agents: AgentsSettings, index: IndexSettings) -> None:
+    def __init__(self, stream: StreamSettings, agents: AgentSettings, index: IndexSettings) -> None:
         self.stream = stream
         self.agents = agents
         self.index = index
@@ -56,7 +56,7 @@ class Worker:
 
 
 def run_worker(
-    stream: StreamSettings, agents: AgentsSettings, index: IndexSettings, roles: Collection[Role]
+    stream: StreamSettings, agents: AgentSettings, index: IndexSettings, roles: Collection[Role]
 ) -> None:
     """Run a worker until SIGTERM or SIGINT; return after a clean shutdown.
 
@@ -81,7 +81,7 @@ def run_worker(
         worker.app.finalize()
         worker.app.worker_init_post_autodiscover()
         worker.app.Worker(
-            loglevel=None, override_logging=False, redirect_stdouts=False, daemon=True
+            loglevel=None, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True
         ).execute_from_commandline()
     except SystemExit:
         pass

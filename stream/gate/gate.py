@@ -35,7 +35,7 @@ class Arrival(NamedTuple):
     offset: int
     event: Event | DefectiveEventError
     value: bytes | None
-    read_at: int
+    sent_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class Gate:
                     "seq": first + place,
                     "event_id": event.event_id,
                     "ts": ts,
-                    "read_at": arrival.read_at,
+                    "sent_at": arrival.sent_at,
                     "made_at": now,
                 }
                 outcome.triggers.append((user, encode_trigger(head, ring, ledger)))

@@ -53,11 +53,11 @@ def add_gate(worker: Worker) -> None:
 def _categories(index: IndexSettings) -> Mapping[str, str] | None:
     """Item id to category of the catalogue, where there is one."""
     try:
-        catalog = Catalog.open(index.catalog_dir)
+        catalog = Catalog.open(index.catalog)
     except CatalogMissingError:
-        log.warning("no catalogue at %s: items are taken as they come, without category", index.catalog_dir)
+        log.warning("no catalogue at %s: items are taken as they come, without category", index.catalog)
         return None
-    return catalog.categories_by_item()
+    return catalog.category_of_item()
 
 
 def _gate_service(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from mode import Service
 
 from stream.errors import BrokerUnavailableError, CheckpointError, FencedError
@@ -238,6 +238,8 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
                 read = await consumer.getmany(
                     timeout_ms=_FETCH_WAIT_MS, max_records=self._settings.batch_events
                 )
+            except NoOffsetForPartitionError:
+                continue  # assigned this moment; the rebalance has not yet gone to the checkpoint's offset
             except OffsetOutOfRangeError as error:
                 await self._recover_range(consumer, error)
                 continue
@@ -268,10 +270,10 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             try:
                 event = decode(value, now)
             except DefectiveEventError as error:
-                arrivals.append(Arrival(key, topic, record.offset, error, value, now))
+                arrivals.append(Arrival(key, topic, record.offset, error, value, record.timestamp))
                 continue
             key = max(key, event.ts)
-            arrivals.append(Arrival(key, topic, record.offset, event, value, now))
+            arrivals.append(Arrival(key, topic, record.offset, event, value, record.timestamp))
         return arrivals
 
     async def _behind(self, consumer: AIOKafkaConsumer, number: int) -> list[str]:

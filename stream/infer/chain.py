@@ -40,7 +40,8 @@ def slate_of(thought: Thought, demands: DemandSet, candidates: Sequence[Candidat
         made_at=made_at,
         rung=str(demands.rung),
         candidates=[
-            SlateCandidate(c.item_id, round(float(c.score), 6), c.query, c.why, c.channel) for c in candidates
+            SlateCandidate(c.item, round(float(c.score), 6), c.query or "", c.why, c.channel)
+            for c in candidates
         ],
     )
 
@@ -85,17 +86,17 @@ def chain_of(
         rejected=[asdict(rejected) for rejected in demands.rejected],
         candidates=[
             {
-                "item": candidate.item_id,
-                "title": _title(catalog, candidate.item_id),
+                "item": candidate.item,
+                "title": _title(catalog, candidate.item),
                 "score": round(float(candidate.score), 6),
-                "query": candidate.query,
+                "query": candidate.query or "",
                 "channel": candidate.channel,
                 "ranks": candidate.ranks,
             }
             for candidate in candidates
         ],
         timings_ms={
-            "read": float(trigger.made_at - trigger.read_at),
+            "gate": float(trigger.made_at - trigger.sent_at),
             "queue": max(0.0, thought.received_at - trigger.made_at),
             **{stage: round(ms, 3) for stage, ms in timings.items()},
         },

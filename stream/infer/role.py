@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agents.build import build_ladder
 from mode import Service
 
-from index.catalog import Catalog
-from index.encoder import open_encoder
-from index.recall import Recall
-from index.vectors import VectorIndex
+from index.settings import open_recall
 from stream.infer.pipeline import Pipeline
 from stream.infer.source import TriggerBatch, TriggerSource
 from stream.outbox import Outbox
@@ -22,6 +19,8 @@ from stream.slates import SlateCandidate, SlateStore
 
 if TYPE_CHECKING:
     from agents.ladder import Ladder
+    from index.catalog import Catalog
+    from index.recall import Recall
     from redis.asyncio import Redis
 
     from stream.worker import Worker
@@ -39,9 +38,8 @@ def add_infer(worker: Worker) -> None:
         AgentError: the model cannot be loaded.
     """
     began = time.perf_counter()
-    catalog = Catalog.open(worker.index.catalog_dir)
-    encoder = open_encoder(worker.index)
-    recall = Recall(catalog, encoder, VectorIndex.open(worker.index.catalog_dir, encoder), worker.index)
+    recall = open_recall(worker.index)
+    catalog = recall.catalog
     ladder = build_ladder(worker.agents, catalog.words())
     log.info("catalogue of %d items and models loaded in %.1f s", len(catalog), time.perf_counter() - began)
     channel = worker.app.channel(maxsize=1)
@@ -111,9 +109,9 @@ async def _publish_popular(store: SlateStore, recall: Recall, catalog: Catalog) 
     """Write the popular items of every category, and of all under the empty name."""
     by_category = {
         category: [
-            SlateCandidate(c.item_id, round(float(c.score), 6), c.query, c.why, c.channel)
+            SlateCandidate(c.item, round(float(c.score), 6), c.query or "", c.why, c.channel)
             for c in recall.popular((category,) if category else (), 50, frozenset())
         ]
-        for category in ("", *catalog.categories())
+        for category in ("", *catalog.categories)
     }
     await store.publish_popular(by_category, int(time.time() * 1000))

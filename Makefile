@@ -1,0 +1,59 @@
+# Two commands matter: `make demo` and `make test`. Both install what they need into .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# One thread pool for models and one for the rest: two cores are the reference machine.
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM ?= false
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo test unit lint format types install install-demo bench clean help
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: install-demo ## Play real shopping events through the whole pipeline (installs what it needs)
+	$(BIN)/nearline demo $(ARGS)
+
+test: install lint types ## All tests, with real broker, Valkey and models
+	$(BIN)/python -m pytest $(ARGS)
+
+unit: install ## Only the fast tests, which start no server and load no model
+	$(BIN)/python -m pytest -m "not real" $(ARGS)
+
+lint: install ## Style, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install ## Types, strictly
+	$(BIN)/mypy
+
+format: install ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## Measure latencies and rates on this machine
+	$(BIN)/python bench/recall_latency.py
+	$(BIN)/python bench/u2q_local.py
+	$(BIN)/python bench/trigger_to_slate.py
+
+docs: install ## Write docs/configuration.md from the settings
+	$(BIN)/python -m console.configuration > docs/configuration.md
+
+install-demo: $(VENV)/.demo
+install: $(VENV)/.dev
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -q -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -q -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+clean: ## Remove the environment and what runs left behind
+	rm -rf $(VENV) .nearline .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -1,0 +1,57 @@
+"""The ``nearline`` command. An error that has a way out is one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from console.verbs import catalog, demo, doctor, down, explain, rules, send, slate, up, worker
+from nearline import NearlineError, __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="nearline",
+    help="A streaming near-line recommendation engine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("up")(up.up)
+app.command("down")(down.down)
+app.command("worker")(worker.worker)
+app.command("send")(send.send)
+app.command("slate")(slate.slate)
+app.command("explain")(explain.explain)
+app.command("doctor")(doctor.doctor)
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(rules.app, name="rules")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nearline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """A streaming near-line recommendation engine."""
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except NearlineError as error:
+        print(f"nearline: {error}", file=sys.stderr)  # noqa: T201  # before or without a console
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

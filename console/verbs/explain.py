@@ -1,0 +1,118 @@
+"""``nearline explain``: why a shopper is shown what they are shown."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from console.errors import ConsoleError
+
+if TYPE_CHECKING:
+    from stream.slates import Trace
+
+
+def explain(
+    user: Annotated[str, typer.Argument(help="The shopper.")],
+    item: Annotated[str | None, typer.Argument(help="One item of the slate; all if not given.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole chain as JSON.")] = False,
+) -> None:
+    """Print the chain of a slate: events, trigger, prompt, demands, ranks, timings."""
+    from console.output import print_json  # noqa: PLC0415
+    from console.settings import load_settings  # noqa: PLC0415
+    from console.verbs.slate import read_slate  # noqa: PLC0415
+
+    _, trace = asyncio.run(read_slate(load_settings().stream, user))
+    if trace is None:
+        raise ConsoleError(
+            f"The slate of {user!r} has no trace any more.",
+            way_out="Traces live as long as slates; read it sooner.",
+        )
+    chosen = [(place, c) for place, c in enumerate(trace.candidates, 1) if item in {None, c["item"]}]
+    if item is not None and not chosen:
+        raise ConsoleError(
+            f"Item {item!r} is not in the slate of {user!r}.",
+            way_out=f"`nearline slate {user}` lists what is.",
+        )
+    if as_json:
+        print_json(trace if item is None else {"user": user, "position": chosen[0][0], **chosen[0][1]})
+        return
+    print_chain(trace, chosen)
+
+
+def print_chain(trace: Trace, chosen: list[tuple[int, dict[str, Any]]], most: int = 10) -> None:
+    """Print a trace for people; at most ``most`` of the candidates."""
+    from console.output import console  # noqa: PLC0415
+
+    fired = trace.fired
+    console.print(
+        Text(f"Shopper {trace.user}, slate version {trace.version}, made {_when(trace.made_at)}", "bold")
+    )
+    events = _table("What they did", "time", "did", "what", "category")
+    for event in trace.events:
+        _row(events, _when(event["ts"]), event["type"], event["text"], event["category"])
+    console.print(events)
+    console.print(
+        Text(
+            f"Trigger {trace.trigger}: rule {fired['rule']} (rules {fired['rules']}) fired on event {fired['event_id']}."
+        )
+    )
+    prompt = trace.prompt
+    console.print(
+        Text(
+            f"Rung {trace.rung}; prompt {prompt['version']}, model {prompt['model']} ({prompt['runtime']}), "
+            f"{prompt['prompt_tokens']} tokens in, {prompt['output_tokens']} out."
+            + (f" {trace.note}" if trace.note else "")
+        )
+    )
+    demands = _table("What they may want next", "demand", "kind", "confidence", "evidence", "verdict")
+    for demand in trace.demands:
+        confidence = demand.get("confidence")
+        _row(
+            demands,
+            demand["query"],
+            demand["kind"],
+            "" if confidence is None else f"{confidence:.2f}",
+            ", ".join(demand["evidence"][:3]),
+            "kept",
+        )
+    for rejected in trace.rejected:
+        _row(demands, rejected["query"], "", "", "", f"rejected: {rejected['reason']}")
+    console.print(demands)
+    slate = _table("What they are shown", "#", "item", "title", "channel", "ranks (demand: place)", "score")
+    for place, candidate in chosen[:most]:
+        ranks = ", ".join(f"{query}: {rank}" for query, rank in candidate["ranks"].items())
+        _row(
+            slate,
+            str(place),
+            candidate["item"],
+            candidate["title"],
+            candidate["channel"],
+            ranks,
+            f"{candidate['score']:.5f}",
+        )
+    console.print(slate)
+    if len(chosen) > most:
+        console.print(Text(f"... and {len(chosen) - most} more (--json shows all)."))
+    stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in trace.timings_ms.items())
+    console.print(Text(f"Milliseconds by stage: {stages}."))
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for heading in headings:
+        table.add_column(heading)
+    return table
+
+
+def _row(table: Table, *cells: str) -> None:
+    """Add a row of plain text: nothing that came from events or the catalogue is read as markup."""
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _when(ts: float) -> str:
+    return datetime.fromtimestamp(ts / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")

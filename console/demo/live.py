@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.live import Live
 from rich.table import Table
@@ -32,7 +32,7 @@ class LiveView:
         self._live = Live(console=console, refresh_per_second=4, transient=True, auto_refresh=False)
         self._said = 0.0
 
-    def __enter__(self) -> LiveView:
+    def __enter__(self) -> Self:
         """Begin drawing."""
         if self._terminal:
             self._live.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # typer reads the annotation at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from index.settings import IndexSettings
     from stream.worker import Worker
 
-__all__ = ["add_gate"]
+__all__ = ["GateRole", "add_gate"]
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +38,23 @@ def add_gate(worker: Worker) -> None:
 
     Raises:
         RulesError: the rules file is wrong.
+        CatalogError: the catalogue is damaged.
     """
-    settings = worker.stream.gate
-    ruleset = load_rules(settings.rules)
+    ruleset = load_rules(worker.stream.gate.rules)
     for warning in ruleset.warnings():
         log.warning("%s", warning)
-    rules = CompiledRules(ruleset)
-    categories = _categories(worker.index)
-    app = worker.app
-    channel = app.channel(maxsize=4)
-    app.service(_gate_service(worker, rules, categories, channel))
+    channel = worker.app.channel(maxsize=4)
+    role = GateRole(worker, CompiledRules(ruleset), _categories(worker.index), channel)
+    worker.app.service(role)
+
+    @worker.app.agent(channel, name="gate")  # type: ignore[untyped-decorator]
+    async def gate(batches: Any) -> None:
+        """Apply whole batches; one at a time, so a partition's events keep their order."""
+        async for batch in batches:
+            try:
+                await role.agent.apply(batch.partition, batch.epoch, batch.arrivals)
+            except Exception as error:  # noqa: BLE001  # state and offsets stay at the checkpoint
+                worker.fail(error)
 
 
 def _categories(index: IndexSettings) -> Mapping[str, str] | None:
@@ -60,65 +67,59 @@ def _categories(index: IndexSettings) -> Mapping[str, str] | None:
     return catalog.category_of_item()
 
 
-def _gate_service(
-    worker: Worker, rules: CompiledRules, categories: Mapping[str, str] | None, channel: Any
-) -> Service:
-    settings, kafka = worker.stream.gate, worker.stream.kafka
-    bounds = Bounds(
-        lateness_ms=int(settings.lateness_s * 1000),
-        recent_events=settings.recent_events,
-        ledger_weeks=settings.ledger_weeks,
-    )
-    outbox = Outbox(kafka, "nearline-gate")
+class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
+    """Opens connections first and closes them last; the source lives in between."""
 
-    class GateService(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
-        """Opens connections first and closes them last; the source lives in between."""
+    redis: Redis
+    agent: GateAgent
+    source: EventSource
 
-        redis: Redis
-        agent: GateAgent
-        source: EventSource
+    def __init__(
+        self, worker: Worker, rules: CompiledRules, categories: Mapping[str, str] | None, channel: Any
+    ) -> None:
+        super().__init__()
+        self._worker = worker
+        self._rules = rules
+        self._channel = channel
+        settings = worker.stream.gate
+        bounds = Bounds(
+            lateness_ms=int(settings.lateness_s * 1000),
+            recent_events=settings.recent_events,
+            ledger_weeks=settings.ledger_weeks,
+        )
+        self._gate = Gate(rules, bounds, categories)
+        self._outbox = Outbox(worker.stream.kafka, "nearline-gate")
 
-        async def on_start(self) -> None:
-            worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
-            self.redis = await connect_redis(worker.stream.redis)
-            await outbox.start()
-            store = CheckpointStore(self.redis, worker.stream.redis.prefix)
-            self.agent = GateAgent(Gate(rules, bounds, categories), store, outbox, kafka, settings)
+    async def on_start(self) -> None:
+        """Connect, then read."""
+        worker, stream = self._worker, self._worker.stream
+        worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
+        self.redis = await connect_redis(stream.redis)
+        await self._outbox.start()
+        store = CheckpointStore(self.redis, stream.redis.prefix)
+        self.agent = GateAgent(self._gate, store, self._outbox, stream.kafka, stream.gate)
+        self.source = EventSource(self.agent, self._emit, worker.fail, stream.kafka, stream.gate)
+        worker.readiness["gate"] = self.source.assigned.is_set
+        worker.statistics["gate"] = self._statistics
+        await self.add_runtime_dependency(self.source)
 
-            async def emit(batch: EventBatch) -> None:
-                await channel.put(batch)
+    async def on_shutdown(self) -> None:
+        """Disconnect, after the source has written its last checkpoint."""
+        await self._outbox.stop()
+        await self.redis.aclose()
 
-            self.source = EventSource(self.agent, emit, worker.fail, kafka, settings)
-            worker.readiness["gate"] = self.source.assigned.is_set
-            worker.statistics["gate"] = self._statistics
-            await self.add_runtime_dependency(self.source)
+    async def _emit(self, batch: EventBatch) -> None:
+        await self._channel.put(batch)
 
-        async def on_shutdown(self) -> None:
-            await outbox.stop()
-            await self.redis.aclose()
-
-        def _statistics(self) -> dict[str, Any]:
-            written = self.agent.checkpointed_at
-            counts = self.agent.accounting()
-            return {
-                "partitions": self.agent.owned,
-                "accounting": msgspec.structs.asdict(counts),
-                "balanced": counts.balanced,
-                "users_in_memory": self.agent.users_in_memory,
-                "lag": self.source.lag,
-                "rules": rules.version,
-                "checkpoint_age_s": round(time.monotonic() - written, 3) if written else None,
-            }
-
-    service = GateService()
-
-    @worker.app.agent(channel, name="gate")  # type: ignore[untyped-decorator]
-    async def gate(batches: Any) -> None:
-        """Apply whole batches; one at a time, so a partition's events keep their order."""
-        async for batch in batches:
-            try:
-                await service.agent.apply(batch.partition, batch.epoch, batch.arrivals)
-            except Exception as error:  # noqa: BLE001  # state and offsets stay at the checkpoint
-                worker.fail(error)
-
-    return service
+    def _statistics(self) -> dict[str, Any]:
+        written = self.agent.checkpointed_at
+        counts = self.agent.accounting()
+        return {
+            "partitions": self.agent.owned,
+            "accounting": msgspec.structs.asdict(counts),
+            "balanced": counts.balanced,
+            "users_in_memory": self.agent.users_in_memory,
+            "lag": self.source.lag,
+            "rules": self._rules.version,
+            "checkpoint_age_s": round(time.monotonic() - written, 3) if written else None,
+        }

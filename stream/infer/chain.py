@@ -12,14 +12,14 @@ from stream.slates import SLATE_SCHEMA, Outcome, Slate, SlateCandidate, Trace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from agents.demand import DemandSet
+    from agents.demand import Demand, DemandSet
 
     from agents.shopper import Shopper
     from index.catalog import Catalog
     from index.recall import Candidate
     from stream.triggers import Trigger
 
-__all__ = ["Thought", "chain_of", "demands_json", "slate_of", "superseded_record"]
+__all__ = ["Thought", "chain_of", "demands_json", "slate_of", "superseded_record", "why_of"]
 
 
 class Thought(NamedTuple):
@@ -102,6 +102,28 @@ def chain_of(
         },
         note=demands.note,
     )
+
+
+_AFTER = {
+    "view": "looking at",
+    "click": "clicking on",
+    "search": "searching for",
+    "favorite": "saving",
+    "cart": "putting into the cart",
+    "order": "buying",
+    "inquiry": "asking about",
+    "image_search": "searching by picture for",
+}
+
+
+def why_of(demand: Demand, shopper: Shopper) -> str:
+    """In words why a demand is there: the act that supports it."""
+    acts = {act.event_id: act for act in shopper.recent}
+    for event_id in demand.evidence:
+        act = acts.get(event_id)
+        if act is not None and act.type in _AFTER:
+            return f"after {_AFTER[act.type]} “{act.text}”"
+    return "after what you did lately" if shopper.recent else "popular in your categories"
 
 
 def superseded_record(trigger: Trigger, by_version: int) -> bytes:

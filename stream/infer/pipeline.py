@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from agents.demand import Demand, DemandSet
+from agents.demand import Demand, DemandSet, Rung
 
+from index.errors import EncoderUnavailableError
 from index.recall import Query, RecallRequest
 from stream.dead import dead_record
-from stream.infer.chain import Thought, chain_of, demands_json, slate_of, superseded_record
+from stream.infer.chain import Thought, chain_of, demands_json, slate_of, superseded_record, why_of
 from stream.infer.shopper import bought_items, shopper_of
 from stream.redis_client import patiently
 from stream.slates import Outcome, Served, SlateStore, Trace, Written
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 
     from agents.ladder import Ladder
 
-    from index.catalog import Catalog
-    from index.recall import Recall
+    from index.recall import Recall, RecallResult
     from stream.infer.source import Received
     from stream.outbox import Outbox
     from stream.settings import InferSettings, KafkaSettings
@@ -44,8 +45,7 @@ class Pipeline:
 
     Args:
         ladder: infers demands, never empty and never late.
-        recall: turns demands into candidates.
-        catalog: titles and categories for profiles and traces.
+        recall: turns demands into candidates; its catalogue has the titles for profiles and traces.
         store: slates in Redis.
         outbox: the record on ``nearline.slates`` and dead triggers.
     """
@@ -54,7 +54,6 @@ class Pipeline:
         self,
         ladder: Ladder,
         recall: Recall,
-        catalog: Catalog,
         store: SlateStore,
         outbox: Outbox,
         kafka: KafkaSettings,
@@ -62,7 +61,7 @@ class Pipeline:
     ) -> None:
         self._ladder = ladder
         self._recall = recall
-        self._catalog = catalog
+        self._catalog = recall.catalog
         self._store = store
         self._outbox = outbox
         self._kafka = kafka
@@ -115,10 +114,7 @@ class Pipeline:
         ]
         sets = await self._ladder.infer([thought.shopper for thought in thoughts], deadlines)
         inferred = time.perf_counter()
-        result = await asyncio.to_thread(
-            self._recall.recall,
-            [self._request(thought, demands) for thought, demands in zip(thoughts, sets, strict=True)],
-        )
+        result = await asyncio.to_thread(self._recalled, thoughts, sets)
         recalled = time.perf_counter()
         shared = {
             "prepare": (prepared - began) * 1000,
@@ -151,9 +147,20 @@ class Pipeline:
             records.append((trace.user, msgspec.json.encode(trace)))
         return records
 
+    def _recalled(self, thoughts: list[Thought], sets: list[DemandSet]) -> RecallResult:
+        """Candidates for every thought; popular ones where the encoder does not answer."""
+        requests = [self._request(thought, demands) for thought, demands in zip(thoughts, sets, strict=True)]
+        try:
+            return self._recall.recall(requests)
+        except EncoderUnavailableError as error:
+            log.warning("%s Serving popular items meanwhile.", error)
+            for place, demands in enumerate(sets):
+                sets[place] = replace(demands, rung=Rung.POPULAR, note=f"{demands.note} {error}".strip())
+            return self._recall.recall([replace(request, queries=()) for request in requests])
+
     def _request(self, thought: Thought, demands: DemandSet) -> RecallRequest:
         return RecallRequest(
-            queries=tuple(Query(demand.query, 1.0) for demand in demands.demands),
+            queries=tuple(Query(d.query, 1.0, why_of(d, thought.shopper)) for d in demands.demands),
             exclude=bought_items(thought.trigger, self._settings.bought_days),
             categories=thought.shopper.categories,
         )

@@ -19,15 +19,16 @@ from stream.slates import SlateCandidate, SlateStore
 
 if TYPE_CHECKING:
     from agents.ladder import Ladder
-    from index.catalog import Catalog
-    from index.recall import Recall
     from redis.asyncio import Redis
 
+    from index.recall import Recall
     from stream.worker import Worker
 
-__all__ = ["add_infer"]
+__all__ = ["InferRole", "add_infer"]
 
 log = logging.getLogger(__name__)
+
+_POPULAR_ITEMS = 50
 
 
 def add_infer(worker: Worker) -> None:
@@ -39,61 +40,20 @@ def add_infer(worker: Worker) -> None:
     """
     began = time.perf_counter()
     recall = open_recall(worker.index)
-    catalog = recall.catalog
-    ladder = build_ladder(worker.agents, catalog.words())
-    log.info("catalogue of %d items and models loaded in %.1f s", len(catalog), time.perf_counter() - began)
+    ladder = build_ladder(worker.agents)
+    log.info(
+        "catalogue of %d items and models loaded in %.1f s", len(recall.catalog), time.perf_counter() - began
+    )
     channel = worker.app.channel(maxsize=1)
-    worker.app.service(_infer_service(worker, catalog, recall, ladder, channel))
-
-
-def _infer_service(worker: Worker, catalog: Catalog, recall: Recall, ladder: Ladder, channel: Any) -> Service:
-    settings, kafka = worker.stream.infer, worker.stream.kafka
-    outbox = Outbox(kafka, "nearline-infer")
-
-    class InferService(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
-        """Opens connections first and closes them last; the source lives in between."""
-
-        redis: Redis
-        pipeline: Pipeline
-        source: TriggerSource
-
-        async def on_start(self) -> None:
-            worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
-            self.redis = await connect_redis(worker.stream.redis)
-            await outbox.start()
-            store = SlateStore(self.redis, worker.stream.redis.prefix, worker.stream.slates)
-            await _publish_popular(store, recall, catalog)
-            self.pipeline = Pipeline(ladder, recall, catalog, store, outbox, kafka, settings)
-
-            async def emit(batch: TriggerBatch) -> None:
-                await channel.put(batch)
-
-            self.source = TriggerSource(emit, worker.fail, kafka, settings)
-            worker.readiness["infer"] = self.source.assigned.is_set
-            worker.statistics["infer"] = self._statistics
-            await self.add_runtime_dependency(self.source)
-
-        async def on_shutdown(self) -> None:
-            await ladder.close()
-            await outbox.stop()
-            await self.redis.aclose()
-
-        def _statistics(self) -> dict[str, Any]:
-            return {
-                "outcomes": dict(self.pipeline.outcomes),
-                "rungs": dict(self.pipeline.rungs),
-                "lag": self.source.lag,
-                "items": len(catalog),
-            }
-
-    service = InferService()
+    role = InferRole(worker, recall, ladder, channel)
+    worker.app.service(role)
 
     @worker.app.agent(channel, name="infer")  # type: ignore[untyped-decorator]
     async def infer(batches: Any) -> None:
         """Serve whole batches; the next is read while this one is thought about."""
         async for batch in batches:
             try:
-                await service.pipeline.serve(batch.received)
+                await role.pipeline.serve(batch.received)
                 batch.done.set_result(None)
             except asyncio.CancelledError:
                 batch.done.cancel()
@@ -102,16 +62,61 @@ def _infer_service(worker: Worker, catalog: Catalog, recall: Recall, ladder: Lad
                 worker.fail(error)
                 batch.done.set_exception(error)
 
-    return service
+
+class InferRole(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
+    """Opens connections first and closes them last; the source lives in between."""
+
+    redis: Redis
+    pipeline: Pipeline
+    source: TriggerSource
+
+    def __init__(self, worker: Worker, recall: Recall, ladder: Ladder, channel: Any) -> None:
+        super().__init__()
+        self._worker = worker
+        self._recall = recall
+        self._ladder = ladder
+        self._channel = channel
+        self._outbox = Outbox(worker.stream.kafka, "nearline-infer")
+
+    async def on_start(self) -> None:
+        """Connect, then read."""
+        worker, stream = self._worker, self._worker.stream
+        worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
+        self.redis = await connect_redis(stream.redis)
+        await self._outbox.start()
+        store = SlateStore(self.redis, stream.redis.prefix, stream.slates)
+        await _publish_popular(store, self._recall)
+        self.pipeline = Pipeline(self._ladder, self._recall, store, self._outbox, stream.kafka, stream.infer)
+        self.source = TriggerSource(self._emit, worker.fail, stream.kafka, stream.infer)
+        worker.readiness["infer"] = self.source.assigned.is_set
+        worker.statistics["infer"] = self._statistics
+        await self.add_runtime_dependency(self.source)
+
+    async def on_shutdown(self) -> None:
+        """Disconnect, after the source has let its batch finish."""
+        await self._ladder.close()
+        await self._outbox.stop()
+        await self.redis.aclose()
+
+    async def _emit(self, batch: TriggerBatch) -> None:
+        await self._channel.put(batch)
+
+    def _statistics(self) -> dict[str, Any]:
+        return {
+            "outcomes": dict(self.pipeline.outcomes),
+            "rungs": dict(self.pipeline.rungs),
+            "lag": self.source.lag,
+            "items": len(self._recall.catalog),
+        }
 
 
-async def _publish_popular(store: SlateStore, recall: Recall, catalog: Catalog) -> None:
+async def _publish_popular(store: SlateStore, recall: Recall) -> None:
     """Write the popular items of every category, and of all under the empty name."""
     by_category = {
         category: [
-            SlateCandidate(c.item, round(float(c.score), 6), c.query or "", c.why, c.channel)
-            for c in recall.popular((category,) if category else (), 50, frozenset())
+            SlateCandidate(c.item, round(c.score, 6), c.query or "", c.why, c.channel)
+            for c in recall.popular((category,) if category else (), _POPULAR_ITEMS)
         ]
-        for category in ("", *catalog.categories)
+        for category in ("", *recall.catalog.categories)
     }
     await store.publish_popular(by_category, int(time.time() * 1000))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from collections import defaultdict
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from agents.shopper import Act, LedgerLine, Shopper
@@ -68,7 +68,7 @@ def shopper_of(trigger: Trigger, titles: Titles, cached: tuple[Demand, ...] = ()
 
 def categories_by_weight(trigger: Trigger, titles: Titles) -> tuple[str, ...]:
     """The shopper's categories, the weightiest first; recent acts weigh more than the ledger."""
-    weights: Counter[str] = Counter()
+    weights: defaultdict[str, float] = defaultdict(float)
     for place, recent in enumerate(trigger.recent):
         category = _category(recent, titles)
         if category:
@@ -77,7 +77,8 @@ def categories_by_weight(trigger: Trigger, titles: Titles) -> tuple[str, ...]:
     for entry in trigger.ledger:
         if entry.category:
             weights[entry.category] += 0.5 * entry.lines
-    return tuple(category for category, weight in weights.most_common() if weight > 0)
+    ranked = sorted(weights.items(), key=lambda entry: -entry[1])
+    return tuple(category for category, weight in ranked if weight > 0)
 
 
 def bought_items(trigger: Trigger, days: int) -> frozenset[str]:
@@ -112,8 +113,3 @@ def _act(recent: Recent, titles: Titles) -> Act | None:
         amount=recent.cents / 100,
         scene=recent.scene,
     )
-
-
-def date_of(ts: int) -> str:
-    """Event time as people read it, UTC."""
-    return datetime.fromtimestamp(ts / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")

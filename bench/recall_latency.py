@@ -1,0 +1,127 @@
+"""How long recall takes: everything between the language model and the slate.
+
+Builds a catalogue of real titles with the packaged MiniLM and times, over real queries of one to five words, a single
+request of five queries and a batch of sixteen such requests, with an encoder that remembers nothing, and a
+single request that repeats. Prints a table in milliseconds.
+
+    python bench/recall_latency.py [--items FILE] [--catalog DIR] [--rounds 200] [--threads 1]
+
+FILE is a catalogue with Icecat's column names; by default the one in ../shared/data beside the checkout. DIR keeps
+the built catalogue for the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from index import (
+    CachedEncoder,
+    Columns,
+    Query,
+    Recall,
+    RecallRequest,
+    SentenceTransformerEncoder,
+    build_catalog,
+    is_current,
+)
+
+if TYPE_CHECKING:
+    from index import Catalog, RecallResult
+
+ICECAT = Path(__file__).resolve().parents[2] / "shared" / "data" / "icecat" / "products.jsonl.gz"
+COLUMNS = Columns(item_id="id", brand="supplier", category="attr_t_product_type")
+
+
+def main() -> None:
+    """Build or reuse the catalogue, time recall, print the table."""
+    options = _options()
+    if not options.items.is_file():
+        raise SystemExit(f"There is no {options.items}; name a catalogue with --items.")
+    started = time.perf_counter()
+    encoder = SentenceTransformerEncoder(threads=options.threads)
+    loaded = time.perf_counter() - started
+    with tempfile.TemporaryDirectory() as scratch:
+        out = options.catalog or Path(scratch) / "catalog"
+        if not is_current(out, options.items, encoder, columns=COLUMNS):
+            report = build_catalog(options.items, out, encoder, columns=COLUMNS, progress=_tell)
+            rate = report.manifest.texts / report.seconds["encode"]
+            print(
+                f"\nbuilt {report.manifest.items} items, {report.manifest.rejected} rejected; {rate:.0f} texts/s"
+            )
+        started = time.perf_counter()
+        recall = Recall.open(out, encoder)
+        opened = time.perf_counter() - started
+        print(
+            f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        )
+        print(
+            f"{len(recall.catalog)} items, {len(recall.vectors)} texts, {recall.vectors.kind} index, {options.threads} thread(s)"
+        )
+        print(f"encoder loaded in {loaded:.1f} s, catalogue opened in {opened * 1e3:.0f} ms\n")
+        _measure(recall, options.rounds)
+
+
+def _measure(recall: Recall, rounds: int) -> None:
+    dice = random.Random(7)
+    print(f"{'ms':34}{'p50':>9}{'p95':>9}{'p99':>9}   encode / search / fuse (p50)")
+    remembering = Recall(recall.catalog, CachedEncoder(recall.encoder, 10_000), recall.vectors)
+    same = [_request(recall.catalog, dice)]
+    for label, users, count, who in (
+        ("1 request of 5 queries", 1, rounds, recall),
+        ("16 requests of 5 queries", 16, max(rounds // 8, 10), recall),
+        ("1 request of 5 repeated queries", 0, rounds, remembering),
+    ):
+        who.recall([_request(recall.catalog, dice)] if users else same)
+        times: list[float] = []
+        parts: list[RecallResult] = []
+        for _ in range(count):
+            requests = [_request(recall.catalog, dice) for _ in range(users)] or same
+            started = time.perf_counter()
+            parts.append(who.recall(requests))
+            times.append((time.perf_counter() - started) * 1e3)
+            if any(len(found) != 50 for found in parts[-1].candidates):
+                raise SystemExit("A request was answered with a short list.")
+        p50, p95, p99 = np.percentile(times, [50, 95, 99])
+        stages = [
+            np.median([getattr(part, name) for part in parts])
+            for name in ("encode_ms", "search_ms", "fuse_ms")
+        ]
+        print(f"{label:34}{p50:9.1f}{p95:9.1f}{p99:9.1f}   " + " / ".join(f"{one:.1f}" for one in stages))
+
+
+def _request(catalog: Catalog, dice: random.Random) -> RecallRequest:
+    """Five queries of one to five words from random titles, with some items left out."""
+    queries = []
+    for _ in range(5):
+        words = catalog.title(dice.randrange(len(catalog))).split()
+        at = dice.randrange(max(len(words) - 4, 1))
+        queries.append(Query(" ".join(words[at : at + dice.randint(2, 5)]).lower(), dice.uniform(0.2, 1.0)))
+    return RecallRequest(
+        tuple(queries), frozenset(catalog.item_id(dice.randrange(len(catalog))) for _ in range(20))
+    )
+
+
+def _tell(stage: str, done: int, total: int | None) -> None:
+    print(f"\r{stage} {done}" + (f" of {total}" if total else ""), end="   ", flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--items", type=Path, default=ICECAT)
+    parser.add_argument("--catalog", type=Path, default=None)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

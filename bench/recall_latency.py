@@ -4,7 +4,7 @@ Builds a catalogue of real titles with the packaged MiniLM and times, over real 
 request of five queries and a batch of sixteen such requests, with an encoder that remembers nothing, and a
 single request that repeats. Prints a table in milliseconds.
 
-    python bench/recall_latency.py [--items FILE] [--catalog DIR] [--rounds 200] [--threads 1]
+    python -m bench.recall_latency [--items FILE] [--catalog DIR] [--rounds 200] [--threads 1]
 
 FILE is a catalogue with Icecat's column names; by default the one in ../shared/data beside the checkout. DIR keeps
 the built catalogue for the next run.

@@ -150,12 +150,13 @@ class GateSettings(_Model):
     merge_wait_ms: int = Field(
         default=40,
         ge=0,
-        description="How long an event may wait for earlier ones of the same shopper on other topics.",
+        description="How long after an event was read the shopper's other topics must have been found without "
+        "earlier ones. Raise it where producers deliver late.",
     )
     merge_limit_ms: int = Field(
-        default=1000,
+        default=5000,
         ge=0,
-        description="After this long a topic that is behind is no longer waited for.",
+        description="After this long a topic that holds earlier events but cannot be read is no longer waited for.",
     )
     lateness_s: float = Field(
         default=86_400.0,
@@ -215,7 +216,7 @@ class WebSettings(_Model):
     """The worker's health over HTTP."""
 
     host: str = Field(default="127.0.0.1", description="Address that health and readiness are served on.")
-    port: int = Field(default=6066, ge=0, le=65535, description="Port of health and readiness.")
+    port: int = Field(default=6066, ge=1, le=65535, description="Port of health and readiness.")
 
 
 class StreamSettings(_Model):

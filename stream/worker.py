@@ -10,6 +10,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from stream.embedded.ports import require_free
 from stream.faust_app import NearlineApp, make_app
 from stream.kafka_clients import check_broker
 from stream.redis_client import connect_redis
@@ -61,8 +62,10 @@ def run_worker(
     """Run a worker until SIGTERM or SIGINT; return after a clean shutdown.
 
     Raises:
-        NearlineError: a broker, Redis, model or index is missing, or an operator must choose.
+        NearlineError: a broker, Redis, model or index is missing, the port of health is taken, or an
+            operator must choose.
     """
+    require_free(stream.web.port, purpose="Health over HTTP (stream.web.port)")
     asyncio.run(_preflight(stream))
     created = create_topics(stream.kafka)
     if created:

@@ -49,7 +49,8 @@ def summarise(
     restarts: int,
 ) -> dict[str, Any]:
     """The summary as it is printed and written with ``--json``."""
-    counts = sum(partitions, Accounting())
+    counted = list(partitions)
+    counts = sum(counted, Accounting())
     served = sum(rungs.values())
     stages = dict(timings)
     if {"prepare", "recall", "write"} <= stages.keys():
@@ -63,7 +64,7 @@ def summarise(
         "duplicate": counts.duplicate,
         "late": counts.late,
         "dead": counts.dead,
-        "balanced": counts.balanced,
+        "balanced": all(partition.balanced for partition in counted),
         "all_received": counts.received == sent,
         "triggers": fired,
         "triggers_accounted": counts.triggers,

@@ -1,0 +1,252 @@
+"""Building a catalogue: a file of items in, a folder with item table, vector index and manifest out.
+
+The folder is written beside its final place and swapped in when it is whole, so a build that fails or is
+killed leaves the last good catalogue as it was.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import psutil
+import pyarrow as pa
+
+from index.catalog import BUILD_KEY
+from index.columns import Columns
+from index.errors import CatalogError
+from index.fingerprint import same_encoder
+from index.intake import Intake, Progress, Reject, take_in
+from index.manifest import (
+    ITEMS,
+    MANIFEST,
+    REJECTS,
+    VECTORS,
+    EncoderRecord,
+    FileRecord,
+    IndexRecord,
+    Manifest,
+    file_sha256,
+)
+from index.reader import source_kind
+from index.swap import swap_folder
+from index.titles import TITLE_RULE, short_title
+from index.vectors import VectorIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from index.encoder import Encoder, Vectors
+
+__all__ = ["BuildReport", "Progress", "Reject", "build_catalog", "is_current"]
+
+_CHUNK: Final = 512
+_RULES: Final = f"items 1, titles {TITLE_RULE}"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        out: The catalogue's folder.
+        manifest: What was written there.
+        rejects: The first 1,000 rejected records; all of them are in ``rejects.jsonl``.
+        seconds: Duration of each stage: ``read``, ``encode``, ``index``.
+    """
+
+    out: Path
+    manifest: Manifest
+    rejects: tuple[Reject, ...]
+    seconds: dict[str, float]
+
+
+def build_catalog(
+    source: Path,
+    out: Path,
+    encoder: Encoder,
+    *,
+    columns: Columns | None = None,
+    popularity: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
+    threads: int = 1,
+) -> BuildReport:
+    """Build a catalogue and put it in place.
+
+    Args:
+        source: The file of items (see `index.reader`).
+        out: The folder to write; replaced if it holds a catalogue.
+        encoder: Makes the items' vectors, each different text once.
+        columns: The file's column names.
+        popularity: How popular items are, by id; wins over the file's own column.
+        progress: Told how far it is.
+        threads: CPU threads for building a graph index.
+
+    Raises:
+        CatalogSourceError: If the source cannot be read or holds no valid item.
+        EncoderUnavailableError: If the encoder fails.
+        CatalogError: If ``out`` cannot be written, or is a folder of something else.
+    """
+    columns = columns or Columns()
+    told: Progress = progress or (lambda stage, done, total: None)  # noqa: ARG005 - the protocol names them
+    source_kind(source)
+    seconds: dict[str, float] = {}
+    with _workspace(out) as space:
+        started = time.perf_counter()
+        identity = _identity(source, columns, popularity)
+        taken = take_in(source, columns, popularity or {}, space / REJECTS, told)
+        seconds["read"] = time.perf_counter() - started
+
+        started = time.perf_counter()
+        vectors = _encode(list(taken.texts), encoder, told)
+        seconds["encode"] = time.perf_counter() - started
+
+        started = time.perf_counter()
+        told("index", 0, len(vectors))
+        index = VectorIndex.build(vectors, threads=threads)
+        index.save(space / VECTORS)
+        told("index", len(vectors), len(vectors))
+        seconds["index"] = time.perf_counter() - started
+
+        build_id = uuid.uuid4().hex
+        _write_items(taken, space / ITEMS, build_id)
+        manifest = Manifest(
+            build_id=build_id,
+            built_at=datetime.now(UTC),
+            source=source.name,
+            source_sha256=identity,
+            items=len(taken.items),
+            texts=len(taken.texts),
+            rejected=taken.reasons.total(),
+            reasons=dict(taken.reasons.most_common()),
+            encoder=EncoderRecord(
+                name=encoder.name, dimensions=encoder.dimensions, fingerprint=encoder.fingerprint
+            ),
+            index=IndexRecord(kind=index.kind, vectors=len(index)),
+            files={
+                name: FileRecord(size=(space / name).stat().st_size, sha256=file_sha256(space / name))
+                for name in (ITEMS, VECTORS, REJECTS)
+            },
+        )
+        (space / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        swap_folder(space, out)
+    return BuildReport(out, manifest, tuple(taken.rejects), seconds)
+
+
+def is_current(
+    out: Path,
+    source: Path,
+    encoder: Encoder,
+    *,
+    columns: Columns | None = None,
+    popularity: Mapping[str, float] | None = None,
+) -> bool:
+    """Whether ``out`` holds, whole by the sizes of its files, what `build_catalog` would write now.
+
+    Raises:
+        CatalogSourceError: If the source cannot be read.
+    """
+    source_kind(source)
+    try:
+        manifest = Manifest.load(out)
+        for name in manifest.files:
+            manifest.check(out, name)
+    except CatalogError:
+        return False
+    return same_encoder(
+        manifest.encoder.fingerprint, encoder.fingerprint
+    ) and manifest.source_sha256 == _identity(source, columns or Columns(), popularity)
+
+
+def _encode(texts: list[str], encoder: Encoder, told: Progress) -> Vectors:
+    # Long texts first, so that a chunk holds texts of one length and little of it is padding.
+    order = sorted(range(len(texts)), key=lambda at: -len(texts[at]))
+    vectors = np.empty((len(texts), encoder.dimensions), dtype=np.float32)
+    told("encode", 0, len(texts))
+    for start in range(0, len(order), _CHUNK):
+        chunk = order[start : start + _CHUNK]
+        vectors[chunk] = encoder.encode([texts[at] for at in chunk])
+        told("encode", min(start + _CHUNK, len(texts)), len(texts))
+    return vectors
+
+
+def _write_items(taken: Intake, path: Path, build_id: str) -> None:
+    items = taken.items
+    table = pa.table(
+        {
+            "item_id": pa.array([item.item_id for item in items], pa.large_string()),
+            "title": pa.array([item.title for item in items], pa.large_string()),
+            "short_title": pa.array([short_title(item.title) for item in items], pa.large_string()),
+            "category": pa.array([item.category for item in items], pa.string()).dictionary_encode(),
+            # Numbers have no nulls, so that they are read in place: an unknown price is a NaN.
+            "price": pa.array([np.nan if item.price is None else item.price for item in items], pa.float64()),
+            "brand": pa.array([item.brand for item in items], pa.large_string()),
+            "popularity": pa.array([item.popularity or 0.0 for item in items], pa.float64()),
+            "attributes": pa.array(
+                [
+                    json.dumps(item.attributes, ensure_ascii=False) if item.attributes else None
+                    for item in items
+                ],
+                pa.large_string(),
+            ),
+            "text": pa.array(taken.text_of, pa.int32()),
+        }
+    ).replace_schema_metadata({BUILD_KEY: build_id})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=max(1, len(items)))
+
+
+def _identity(source: Path, columns: Columns, popularity: Mapping[str, float] | None) -> str:
+    """SHA-256 over all that decides the items: the file, how it is read, and the rules applied."""
+    parts = [
+        file_sha256(source),
+        columns.model_dump_json(),
+        _RULES,
+        json.dumps(sorted((popularity or {}).items())),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@contextmanager
+def _workspace(out: Path) -> Iterator[Path]:
+    """A folder beside ``out``, gone afterwards; those that killed builds left behind are cleared away too."""
+    out = out.absolute()
+    if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise CatalogError(
+            f"{out} is not a catalogue and would be lost.", way_out="Name an empty or new folder."
+        )
+    prefix = f".{out.name}.building-"
+    space = out.with_name(f"{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for left in out.parent.glob(f"{glob.escape(prefix)}*"):
+            if not _alive(left.name.removeprefix(prefix).partition("-")[0]):
+                shutil.rmtree(left)
+        space.mkdir()
+    except OSError as error:
+        raise CatalogError(
+            f"{out.parent} cannot be written: {error}.", way_out="Check its permissions."
+        ) from error
+    try:
+        yield space
+    except OSError as error:
+        raise CatalogError(
+            f"The catalogue {out} cannot be written: {error}.", way_out="Check disk and permissions."
+        ) from error
+    finally:
+        shutil.rmtree(space, ignore_errors=True)
+
+
+def _alive(pid: str) -> bool:
+    return pid.isdigit() and psutil.pid_exists(int(pid))

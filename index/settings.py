@@ -1,0 +1,118 @@
+"""Settings of the index room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from index.encoder import CachedEncoder
+from index.errors import EncoderUnavailableError
+from index.fusion import RRF_K
+from index.recall import PER_TEXT, Recall
+
+__all__ = ["EncoderSettings", "IndexSettings", "RecallSettings", "open_encoder", "open_recall"]
+
+
+class EncoderSettings(BaseModel):
+    """Which embedding model turns text into vectors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["local", "server"] = Field(
+        default="local",
+        description="`local` runs a sentence-transformers model in the worker; `server` asks an OpenAI-compatible server.",
+    )
+    path: Path | None = Field(
+        default=None, description="Folder of the local model; unset means the packaged MiniLM-L6-v2."
+    )
+    device: str = Field(
+        default="cpu", description="Torch device of the local model, such as `cpu` or `cuda`."
+    )
+    threads: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="CPU threads of the local model. One is fastest for short queries on a busy machine.",
+    )
+    url: str = Field(default="", description="Base address of the server, such as `http://host:8000/v1`.")
+    model: str = Field(default="", description="Name of the model on the server.")
+    api_key: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token for the server, if it wants one."
+    )
+    timeout_s: float = Field(default=10.0, gt=0, description="Seconds one request to the server may take.")
+    cache: int = Field(
+        default=20_000,
+        ge=0,
+        description="Query vectors to remember, about 1.6 kB each at 384 dimensions; 0 for none.",
+    )
+
+
+class RecallSettings(BaseModel):
+    """How a slate's candidates are found."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=50, ge=1, le=1_000, description="Candidates in a slate.")
+    per_query: int = Field(
+        default=100, ge=1, le=1_000, description="Depth of each query's list before the lists are fused."
+    )
+    rrf_k: int = Field(
+        default=RRF_K,
+        ge=1,
+        description="Constant of the reciprocal-rank fusion; larger makes first ranks stand out less.",
+    )
+    per_text: int = Field(
+        default=PER_TEXT,
+        ge=1,
+        description="Items with the same text that a query's list takes before it goes on to the next text.",
+    )
+
+
+class IndexSettings(BaseModel):
+    """Catalogue, encoder and recall."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    catalog: Path = Field(default=Path(".nearline/catalog"), description="Folder of the built catalogue.")
+    encoder: EncoderSettings = Field(default_factory=EncoderSettings, description="The embedding model.")
+    recall: RecallSettings = Field(default_factory=RecallSettings, description="Candidates for a slate.")
+
+
+def open_encoder(settings: EncoderSettings) -> CachedEncoder:
+    """The encoder that the settings name, behind its cache.
+
+    Raises:
+        EncoderUnavailableError: If it cannot be loaded or reached, or the settings name no server.
+    """
+    if settings.kind == "local":
+        from index.local_encoder import SentenceTransformerEncoder  # noqa: PLC0415 - only where it is wanted
+
+        local = SentenceTransformerEncoder(settings.path, device=settings.device, threads=settings.threads)
+        return CachedEncoder(local, settings.cache)
+    if not settings.url or not settings.model:
+        raise EncoderUnavailableError(
+            "The encoder is set to a server, without its address and model.",
+            way_out="Set the encoder's url and model.",
+        )
+    from index.server_encoder import ServerEncoder  # noqa: PLC0415 - only where it is wanted
+
+    key = settings.api_key.get_secret_value()
+    return CachedEncoder(
+        ServerEncoder(settings.url, settings.model, api_key=key, timeout_s=settings.timeout_s), settings.cache
+    )
+
+
+def open_recall(settings: IndexSettings, encoder: CachedEncoder | None = None) -> Recall:
+    """Catalogue, index and encoder as the settings say; a caller that wants requests of its sizes uses `RecallSettings`.
+
+    Raises:
+        CatalogError: As `Recall.open` and `open_encoder` do.
+    """
+    return Recall.open(
+        settings.catalog,
+        encoder or open_encoder(settings.encoder),
+        rrf_k=settings.recall.rrf_k,
+        per_text=settings.recall.per_text,
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from index.errors import CatalogDamagedError
 from index.item import Item
@@ -15,6 +16,9 @@ from index.manifest import ITEMS, Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["BUILD_KEY", "Catalog", "Rows"]
 
@@ -148,6 +152,11 @@ class Catalog:
         """The category of every item, by id: for whoever asks once an event and holds no rows."""
         names = [self._categories[code] for code in self._category_of.tolist()]
         return dict(zip(self._row_of, names, strict=True))
+
+    def vocabulary(self) -> Iterator[str]:
+        """The words the shop uses: every category and every different short title."""
+        yield from self._categories
+        yield from pc.unique(self._short_titles).to_pylist()
 
     def rows_of_category(self, category: str) -> Rows:
         """The rows of a category, most popular first, ties in the source's order; empty for an unknown one."""

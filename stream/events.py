@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "EARLIEST_TS",
     "EVENT_TYPES",
     "Defect",
     "DefectiveEventError",
@@ -27,6 +28,9 @@ __all__ = [
     "Limits",
     "clean_text",
 ]
+
+
+EARLIEST_TS = 946_684_800_000  # 2000-01-01: older clocks are broken clocks
 
 
 class EventType(StrEnum):
@@ -95,7 +99,7 @@ class Limits:
     max_event_bytes: int = 65_536
     max_id_chars: int = 128
     max_query_chars: int = 200
-    earliest_ts: int = 946_684_800_000  # 2000-01-01: older clocks are broken clocks
+    earliest_ts: int = EARLIEST_TS
     future_ms: int = 600_000  # ten minutes of clock skew are forgiven
     max_quantity: int = 1_000_000
     max_amount: float = 1e9
@@ -153,12 +157,12 @@ class EventDecoder:
             kw_only=True,
             gc=False,  # events form no cycles; untracked structs keep the collector out of the hot path
         )
-        self._decode: Callable[[bytes], Event] = msgspec.json.Decoder(struct).decode
+        self._decode = cast("Callable[[bytes], Event]", msgspec.json.Decoder(struct).decode)
         self._limits = limits or Limits()
         self.fields_dropped = 0
 
     def decode(self, value: bytes | None, now: int) -> Event:
-        """The event in ``value``, valid in every field; ``now`` is the wall clock in milliseconds.
+        """The event in ``value``, valid in every field; ``now``, in milliseconds, is where the future begins.
 
         Raises:
             DefectiveEventError: with the defect and what was wrong.

@@ -126,10 +126,12 @@ class Outbox:
         pause = _FIRST_PAUSE_S
         while True:
             try:
-                return await producer.send(topic, value, key=key)
+                future: asyncio.Future[object] = await producer.send(topic, value, key=key)
             except KafkaError as error:
                 if not error.retriable:
                     raise
                 log.warning("the broker is away (%r); trying again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
+            else:
+                return future

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Player", "Sent"]
 
 _FLUSH_EVERY = 2_000
+_STRIDE = 500
 _PACE_S = 0.02
 
 
@@ -90,39 +91,33 @@ class Player:
         """
         sent = Sent()
         began = time.perf_counter()
+        paused = 0.0
+        stride = _STRIDE if rate is None else max(1, min(_STRIDE, int(rate * _PACE_S)))
         pending: list[tuple[dict[str, Any] | bytes, asyncio.Future[Any]]] = []
         for event in events:
             topic, key, value = self._route(event)
             pending.append((event, await self._producer.send(topic, value, key=key)))
             sent.events += 1
             sent.by_topic[topic] += 1
+            if sent.events % stride:
+                continue
             if len(pending) >= _FLUSH_EVERY:
                 await _acknowledged(pending)
             if rate is not None:
-                ahead = began + sent.events / rate - time.perf_counter()
-                if ahead > _PACE_S:
-                    await asyncio.sleep(ahead)
-                    await self._between(sent, began, pace, told)
-            elif sent.events % 500 == 0:
-                await self._between(sent, began, pace, told)
+                ahead = began + paused + sent.events / rate - time.perf_counter()
+                await asyncio.sleep(max(0.0, ahead))
+            sent.seconds = time.perf_counter() - began
+            if told is not None:
+                told(sent)
+            if pace is not None:
+                waiting = time.perf_counter()
+                await pace()
+                paused += time.perf_counter() - waiting  # what was held back is not caught up on
         await _acknowledged(pending)
         sent.seconds = time.perf_counter() - began
         if told is not None:
             told(sent)
         return sent
-
-    @staticmethod
-    async def _between(
-        sent: Sent,
-        began: float,
-        pace: Callable[[], Awaitable[None]] | None,
-        told: Callable[[Sent], None] | None,
-    ) -> None:
-        sent.seconds = time.perf_counter() - began
-        if told is not None:
-            told(sent)
-        if pace is not None:
-            await pace()
 
     def _route(self, event: dict[str, Any] | bytes) -> tuple[str, bytes | None, bytes]:
         if isinstance(event, bytes):

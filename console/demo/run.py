@@ -121,7 +121,11 @@ class Demo:
             )
             with console.status("Starting the worker: models, index, consumer group"):
                 stack.supervisor.start(self._worker)
-            yield stack
+            try:
+                yield stack
+            finally:
+                # Before the broker and Valkey, so that its last checkpoint has somewhere to go.
+                stack.supervisor.stop("worker")
 
     async def play(self, stack: EmbeddedStack, started: float, catalog_s: float) -> DemoResult:
         """Play the events and wait until every trigger has its outcome."""

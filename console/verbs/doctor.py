@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from console.errors import ConsoleError
 from nearline import NearlineError
 
 if TYPE_CHECKING:
@@ -134,6 +135,18 @@ def _catalogue(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> str:
-    from agents import check_model  # noqa: PLC0415
+    from agents import open_runtime  # noqa: PLC0415
 
-    return asyncio.run(check_model(settings.agents))
+    async def look() -> str:
+        runtime = open_runtime(settings.agents)
+        try:
+            if not await runtime.ready():
+                raise ConsoleError(
+                    f"The model {runtime.model!r} ({runtime.name}) does not answer.",
+                    way_out="Start its server, or correct agents.server; meanwhile slates come from lower rungs.",
+                )
+            return f"{runtime.model} ({runtime.name})"
+        finally:
+            await runtime.close()
+
+    return asyncio.run(look())

@@ -51,6 +51,7 @@ class GateAgent:
         self._dead_topic = kafka.dead_topic
         self._settings = settings
         self._partitions: dict[int, Partition] = {}
+        self._written: dict[int, dict[str, int]] = {}
         self._lock = asyncio.Lock()
         self._checkpoints = 0
         self.checkpointed_at: float | None = None
@@ -76,6 +77,7 @@ class GateAgent:
                 f"taking over partition {number}", lambda: self._store.take_over(number)
             )
             self._partitions[number] = partition
+            self._written.pop(number, None)
             log.info("partition %d is ours, generation %d", number, partition.epoch)
             return partition
 
@@ -127,8 +129,8 @@ class GateAgent:
             self._forget_idle()
 
     def committed(self) -> dict[int, dict[str, int]]:
-        """Offsets per partition and topic as of now; right after a checkpoint they are its offsets."""
-        return {number: dict(partition.offsets) for number, partition in self._partitions.items()}
+        """Offsets per partition and topic of the last checkpoints this worker wrote."""
+        return self._written
 
     async def _write(self, partition: Partition) -> None:
         for user in partition.dirty:
@@ -137,6 +139,7 @@ class GateAgent:
             f"writing the checkpoint of partition {partition.number}",
             lambda: self._store.write(partition, _now_ms()),
         )
+        self._written[partition.number] = dict(partition.offsets)
 
     def _forget_idle(self) -> None:
         """Keep at most ``max_users`` in memory: the least recently active go, all are checkpointed."""

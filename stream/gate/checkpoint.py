@@ -98,7 +98,7 @@ class CheckpointStore:
             return
         values = await self._redis.mget([self.state_key(partition.number, user) for user in missing])
         for user, value in zip(missing, values, strict=True):
-            if value is not None:
+            if isinstance(value, bytes):  # None where there is no state; text only if a client decoded it
                 partition.users[user] = Activity.decode(value, user)
 
     async def write(self, partition: Partition, now: int) -> int:
@@ -111,9 +111,7 @@ class CheckpointStore:
             FencedError: another worker has taken the partition over.
         """
         number = partition.number
-        states: dict[str | bytes, bytes | str] = {
-            self.state_key(number, user): partition.users[user].encode() for user in partition.dirty
-        }
+        states = {self.state_key(number, user): partition.users[user].encode() for user in partition.dirty}
         offsets = msgspec.json.encode(
             Offsets(FORMAT_VERSION, partition.epoch, now, partition.offsets, partition.counts)
         )
@@ -122,7 +120,7 @@ class CheckpointStore:
             epoch = int(await pipe.get(self.epoch_key(number)) or 0)
             if epoch != partition.epoch:
                 raise self._fenced(partition, epoch)
-            pipe.multi()
+            pipe.multi()  # type: ignore[no-untyped-call]  # redis-py left it without types
             if states:
                 pipe.mset(states)
             pipe.set(self.offsets_key(number), offsets)

@@ -2,7 +2,8 @@
 
 Evaluation is pure and in event time: nothing here reads a clock, so live running, replay and
 simulation share it. A condition keeps the last event times that count for it (at most ``count``, or
-``at_most + 1``), so whether it holds is one subtraction.
+``at_most + 1``), so whether it holds is one subtraction. Windows reach back from the shopper's newest
+event: what has once left a window never counts again, so when it is forgotten changes nothing.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ class _Counter:
             return self.key
         return f"{self.key}|{category if self.per == 'category' else event.session_id or ''}"
 
-    def holds(self, times: list[int] | None, ts: int) -> bool:
-        """Whether the condition holds at event time ``ts``."""
-        reached = times is not None and len(times) >= self.need and ts - times[-self.need] <= self.window
+    def holds(self, times: list[int] | None, at: int) -> bool:
+        """Whether the condition holds at event time ``at``."""
+        reached = times is not None and len(times) >= self.need and at - times[-self.need] <= self.window
         return reached is not self.at_most
 
 
@@ -87,8 +88,8 @@ class _Rule:
 
     def met(self, activity: Activity, event: Event, category: str) -> bool:
         """Whether the rule's conditions hold, ignoring what may hold it back."""
-        counts, ts = activity.counts, event.ts
-        results = (counter.holds(counts.get(counter.slot(event, category)), ts) for counter in self.counters)
+        counts, at = activity.counts, max(event.ts, activity.last_ts)
+        results = (counter.holds(counts.get(counter.slot(event, category)), at) for counter in self.counters)
         return all(results) if self.every else any(results)
 
     def free(self, activity: Activity, event: Event) -> bool:
@@ -138,6 +139,7 @@ class CompiledRules:
         if counters is None:
             return []
         ts = event.ts
+        at = max(ts, activity.last_ts)
         counts = activity.counts
         candidates: list[_Rule] | None = None
         for counter in counters:
@@ -156,7 +158,8 @@ class CompiledRules:
                     insort(times, ts)
                 if len(times) > counter.keep:
                     del times[0]
-            if not counter.at_most and len(times) >= counter.need:
+            # Under `any`, it is a condition of the event's own that must hold.
+            if not counter.at_most and counter.holds(times, at):
                 rule = counter.rule
                 if candidates is None:
                     candidates = [rule]

@@ -7,7 +7,7 @@ a function of the events applied, in their order. The shell around it is :mod:`s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from stream.dead import Origin, dead_record
 from stream.events import Defect, DefectiveEventError, Event
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
     from stream.gate.conditions import CompiledRules
 
-__all__ = ["Arrival", "Bounds", "Gate", "Outcome", "Partition"]
+__all__ = ["Arrival", "Bounds", "Gate", "MergeKey", "Outcome", "Partition"]
+
+MergeKey: TypeAlias = tuple[int, int]  # when the record was sent, event time; both in milliseconds
 
 
 class Arrival(NamedTuple):
     """One record of an event topic, decoded.
 
-    ``key`` is its place in the merge of the partition's topics: event time, made ascending along
-    each topic. ``event`` is what it says, or what is wrong with it.
+    ``key`` is its place in the merge of the partition's topics (:mod:`stream.gate.merge`); it never
+    falls along a topic. ``event`` is what it says, or what is wrong with it.
     """
 
-    key: int
+    key: MergeKey
     topic: str
     offset: int
     event: Event | DefectiveEventError

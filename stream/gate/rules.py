@@ -113,6 +113,9 @@ class When(_Model):
         if all(condition.count is None for condition in self.conditions):
             msg = "at least one condition needs `count`: a rule fires on an event that counts"
             raise ValueError(msg)
+        if self.any is not None and any(condition.count is None for condition in self.any):
+            msg = "`at_most` stands under `all`: what is rare holds almost always, so one of `any` would"
+            raise ValueError(msg)
         return self
 
     @property
@@ -176,9 +179,10 @@ class RuleSet(_Model):
         found = []
         for rule in self.rules:
             counted = [c for c in rule.when.conditions if c.count is not None]
-            always = all(c.count == 1 for c in counted) and rule.when.any is None and len(counted) == 1
+            alone = counted if rule.when.any is not None or len(counted) == 1 else []
+            always = next((c for c in alone if c.count == 1), None)
             if always and not (rule.cooldown or rule.min_gap):
-                kinds = ", ".join(counted[0].types)
+                kinds = ", ".join(always.types)
                 found.append(
                     f"rule {rule.id}: fires on every event of type {kinds}; give it a `cooldown` or a higher `count`"
                 )
@@ -215,6 +219,10 @@ def parse_rules(text: str, source: str) -> RuleSet:
         raise RulesError(
             f"{source}: nested too deeply.", way_out="A rules file is four levels deep."
         ) from error
+    except ValueError as error:  # what looks like a date or a number and is none
+        raise RulesError(
+            f"{source}: a value cannot be read: {error}.", way_out="Put it in quotes, or correct it."
+        ) from error
     if not isinstance(data, dict):
         raise RulesError(
             f"{source}: expected a mapping with `version` and `rules`, found {type(data).__name__}.",
@@ -223,7 +231,9 @@ def parse_rules(text: str, source: str) -> RuleSet:
     try:
         return RuleSet.model_validate(data)
     except ValidationError as error:
-        lines = [_explain(problem, tree, data, source) for problem in error.errors()]
+        problems = error.errors()
+        inner = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
+        lines = [_explain(problem, tree, data, source) for problem in problems if problem["loc"] not in inner]
         raise RulesError(
             "\n".join(lines), way_out="Nothing was changed; correct the file and check again."
         ) from error

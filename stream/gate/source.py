@@ -19,9 +19,9 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from mode import Service
 
 from stream.errors import BrokerUnavailableError, CheckpointError, FencedError
-from stream.events import DefectiveEventError, EventDecoder, Limits
+from stream.events import EARLIEST_TS, DefectiveEventError, EventDecoder, Limits
 from stream.gate.gate import Arrival
-from stream.gate.merge import Merge
+from stream.gate.merge import Merge, next_key
 from stream.kafka_clients import async_options, broker_unavailable
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ _FETCH_WAIT_MS = 20
 # A read of fewer events than this is followed by a short rest: many tiny batches cost more.
 _SMALL_READ = 500
 _REST_S = 0.005
+# A topic far ahead of another is read no further while so many full reads of it are held back.
+_HELD_READS = 4
 _COMMIT_EVERY_S = 5.0
+_TELL_S = 2.0
 _RECONNECT_PAUSE_S = 1.0
 _LAST_CHECKPOINT_S = 15.0
 
@@ -95,6 +98,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             for topic in kafka.event_topics
         }
         self._lanes: dict[int, _Lane] = {}
+        self._held = _HELD_READS * settings.batch_events
         self._consumer: AIOKafkaConsumer | None = None
         self._fenced = asyncio.Event()
         self.assigned = asyncio.Event()
@@ -158,6 +162,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
                 for number in numbers:
                     source._lanes.pop(number, None)
                 await source._agent.hand_over(numbers)
+                await source._tell_broker()
 
             async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
                 try:
@@ -192,6 +197,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         if consumer is not None:
             self._lanes.clear()
             await self._agent.hand_over(self._agent.owned)
+            await self._tell_broker(consumer)
             await consumer.stop()
 
     async def _assign(self, assigned: set[TopicPartition]) -> None:
@@ -207,9 +213,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             for tp in assigned:
                 if tp.partition == number:
                     consumer.seek(tp, partition.offsets[tp.topic])
-            merge = Merge(
-                self._topics, self._settings.merge_wait_ms / 1000, self._settings.merge_limit_ms / 1000
-            )
+            merge = Merge(self._topics, self._settings.merge_wait_ms, self._settings.merge_limit_ms)
             self._lanes[number] = _Lane(partition.epoch, merge)
         self.assigned.set()
 
@@ -233,30 +237,35 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         consumer = self._consumer
         if consumer is None:
             return
+        resting: set[TopicPartition] = set()
         while not self.should_stop and not self._fenced.is_set():
+            wanted = consumer.assignment() - resting if resting else ()
             try:
                 read = await consumer.getmany(
-                    timeout_ms=_FETCH_WAIT_MS, max_records=self._settings.batch_events
+                    *wanted, timeout_ms=_FETCH_WAIT_MS, max_records=self._settings.batch_events
                 )
             except NoOffsetForPartitionError:
                 continue  # assigned this moment; the rebalance has not yet gone to the checkpoint's offset
             except OffsetOutOfRangeError as error:
                 await self._recover_range(consumer, error)
                 continue
-            now = time.monotonic()
+            now = time.time() * 1000
             count = 0
             for tp, records in read.items():
                 lane = self._lanes.get(tp.partition)
                 if lane is not None:
                     lane.merge.add(tp.topic, self._decode(tp.topic, records, lane.merge), now)
                     count += len(records)
+            resting.clear()
             for number, lane in list(self._lanes.items()):
                 if not len(lane.merge):
                     continue
-                behind = await self._behind(consumer, number)
-                ready = lane.merge.release(behind, time.monotonic())
+                behind, asked = await self._horizon(consumer, number)
+                ready = lane.merge.release(behind, asked, time.time() * 1000)
                 if ready:
                     await self._emit(EventBatch(number, lane.epoch, ready))
+                for topic in lane.merge.ahead(behind, self._held):
+                    resting.add(TopicPartition(topic, number))
             if count < _SMALL_READ:
                 await asyncio.sleep(_REST_S)
 
@@ -266,25 +275,33 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         now = time.time_ns() // 1_000_000
         arrivals = []
         for record in records:
-            value = record.value
+            value, sent_at = record.value, record.timestamp or -1
             try:
-                event = decode(value, now)
+                # Whether a time is in the future is judged by when the record was sent, so that
+                # a second reading judges alike; by our clock where the record does not say.
+                event = decode(value, sent_at if sent_at > EARLIEST_TS else now)
             except DefectiveEventError as error:
-                arrivals.append(Arrival(key, topic, record.offset, error, value, record.timestamp))
+                key = next_key(key, sent_at, None)
+                arrivals.append(Arrival(key, topic, record.offset, error, value, sent_at))
                 continue
-            key = max(key, event.ts)
-            arrivals.append(Arrival(key, topic, record.offset, event, value, record.timestamp))
+            key = next_key(key, sent_at, event.ts)
+            arrivals.append(Arrival(key, topic, record.offset, event, value, sent_at))
         return arrivals
 
-    async def _behind(self, consumer: AIOKafkaConsumer, number: int) -> list[str]:
-        """Topics of the partition that hold events not read yet, or were never asked."""
-        behind = []
+    async def _horizon(self, consumer: AIOKafkaConsumer, number: int) -> tuple[list[str], float]:
+        """Topics of the partition that hold events not read yet or were never asked; when the others were."""
+        behind, asked = [], time.time() * 1000
         for topic in self._topics:
             tp = TopicPartition(topic, number)
-            end = consumer.highwater(tp)
+            # Not the high water mark: what an open transaction holds cannot be read.
+            end = consumer.last_stable_offset(tp)
+            if end is None or end < 0:
+                end = consumer.highwater(tp)
             if end is None or await consumer.position(tp) < end:
                 behind.append(topic)
-        return behind
+            else:
+                asked = min(asked, consumer.last_poll_timestamp(tp))
+        return behind, asked
 
     async def _recover_range(self, consumer: AIOKafkaConsumer, error: OffsetOutOfRangeError) -> None:
         """The checkpoint points where the broker has nothing: go on only if told how."""
@@ -296,8 +313,9 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             log.error("%s-%d: offset %s is gone; reading from %d", *tp, partitions[tp], offset)
             consumer.seek(tp, offset)
 
-    async def _tell_broker(self) -> None:
-        consumer = self._consumer
+    async def _tell_broker(self, consumer: AIOKafkaConsumer | None = None) -> None:
+        """Commit the checkpoint's offsets, for lag tools and to find a Redis that lost its data."""
+        consumer = consumer or self._consumer
         if consumer is None:
             return
         offsets = {
@@ -309,8 +327,9 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         self.lag = sum(max(0, (consumer.highwater(tp) or 0) - offset) for tp, offset in owned.items())
         try:
             if owned:
-                await consumer.commit(owned)
-        except KafkaError as error:
+                async with asyncio.timeout(_TELL_S):
+                    await consumer.commit(owned)
+        except (KafkaError, TimeoutError) as error:
             log.info("the broker did not take the offsets for its lag tools: %r", error)
 
 

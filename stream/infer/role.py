@@ -7,9 +7,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from agents.build import build_ladder
 from mode import Service
 
+from agents.ladder import Ladder
+from agents.runtime import open_runtime
+from index.catalog import Catalog
 from index.settings import open_recall
 from stream.infer.pipeline import Pipeline
 from stream.infer.source import TriggerBatch, TriggerSource
@@ -18,7 +20,6 @@ from stream.redis_client import connect_redis
 from stream.slates import SlateCandidate, SlateStore
 
 if TYPE_CHECKING:
-    from agents.ladder import Ladder
     from redis.asyncio import Redis
 
     from index.recall import Recall
@@ -39,8 +40,11 @@ def add_infer(worker: Worker) -> None:
         AgentError: the model cannot be loaded.
     """
     began = time.perf_counter()
+    catalog = Catalog.open(worker.index.catalog)
+    # The language model before the encoder: it tells OpenMP how to wait, which is heard only once.
+    runtime = open_runtime(worker.agents, catalog.vocabulary())
     recall = open_recall(worker.index)
-    ladder = build_ladder(worker.agents)
+    ladder = Ladder(runtime, worker.agents)
     log.info(
         "catalogue of %d items and models loaded in %.1f s", len(recall.catalog), time.perf_counter() - began
     )
@@ -84,6 +88,7 @@ class InferRole(Service):  # type: ignore[misc]  # mode has no types that mypy m
         worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
         self.redis = await connect_redis(stream.redis)
         await self._outbox.start()
+        await self._ladder.prepare()
         store = SlateStore(self.redis, stream.redis.prefix, stream.slates)
         await _publish_popular(store, self._recall)
         self.pipeline = Pipeline(self._ladder, self._recall, store, self._outbox, stream.kafka, stream.infer)
@@ -94,7 +99,7 @@ class InferRole(Service):  # type: ignore[misc]  # mode has no types that mypy m
 
     async def on_shutdown(self) -> None:
         """Disconnect, after the source has let its batch finish."""
-        await self._ladder.close()
+        await self._ladder.runtime.close()
         await self._outbox.stop()
         await self.redis.aclose()
 

@@ -1,0 +1,39 @@
+"""From a shopper's activity to demands, written as search queries (U2Q).
+
+    shopper      what is known of a shopper at a trigger
+      profile    ... as the text that a model reads; everything in it is data
+    prompts      what never changes: rules and examples, files with a version
+    structured   the schema of the answer, one for every runtime
+    runtime      where the model runs: in this process, or a server
+    demand       what came of it, cleaned
+    ladder       never empty, never late: model, cached, preference, popular
+      breaker    when to leave a failing model alone
+    words        when two phrases are the same
+    settings     what can be told
+    errors       what can go wrong
+
+The room knows nothing of Kafka or Redis. Importing it brings no torch; ``open_runtime`` does, for
+the in-process model only.
+"""
+
+from __future__ import annotations
+
+from agents.demand import Demand, DemandSet, Rejected, Rung
+from agents.ladder import Ladder
+from agents.runtime import Runtime, open_runtime
+from agents.settings import AgentSettings
+from agents.shopper import Act, LedgerLine, Shopper
+
+__all__ = [
+    "Act",
+    "AgentSettings",
+    "Demand",
+    "DemandSet",
+    "Ladder",
+    "LedgerLine",
+    "Rejected",
+    "Rung",
+    "Runtime",
+    "Shopper",
+    "open_runtime",
+]

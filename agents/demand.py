@@ -1,0 +1,151 @@
+"""Demands: what a shopper will want next, as search queries, cleaned of what is no demand."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from agents.words import normal, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["MOST_DEMANDS", "Demand", "DemandSet", "Reason", "Rejected", "Rung", "clean"]
+
+MOST_DEMANDS = 5
+_MOST_WORDS = 8
+_LETTER_RUNS = re.compile(r"[^\W\d_]{2,}")
+
+
+class Rung(StrEnum):
+    """Which step of the ladder a result came from."""
+
+    LLM = "llm"
+    """The model wrote the demands for this trigger."""
+    CACHED = "cached"
+    """The model wrote them for an earlier trigger of the shopper."""
+    PREFERENCE = "preference"
+    """Code wrote them from the shopper's categories and recent titles."""
+    POPULAR = "popular"
+    """There are none; the shop's popular items stand in."""
+
+
+class Reason(StrEnum):
+    """Why a query of the model is no demand."""
+
+    EMPTY = "empty"
+    """Nothing in it."""
+    NO_WORD = "no word"
+    """Only digits, punctuation or single letters."""
+    TOO_LONG = "too long"
+    """More words or characters than a search has."""
+    DUPLICATE = "duplicate"
+    """The same as an earlier one but for case, punctuation or plural."""
+    COPY = "copy of the input"
+    """A title or search of the shopper, given back."""
+    EXAMPLE = "copy of an example"
+    """A query out of the prompt's own examples."""
+    SURPLUS = "more than five"
+    """Beyond the number that recall takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One thing wanted. ``kind`` says who wrote the query (the rung's name).
+
+    ``evidence`` are the ids of the events that speak for it. ``confidence`` is the model's mean
+    probability of its pieces, 0 to 1, where the runtime knows it.
+    """
+
+    query: str
+    kind: str
+    evidence: tuple[str, ...]
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A query that the model wrote and cleaning removed, with the reason."""
+
+    query: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemandSet:
+    """What inference came to for one shopper, with everything needed to explain it.
+
+    ``prompt`` is the shopper's own part; the part that never changes is named by ``prompt_version``.
+    ``timings_ms`` has ``profile``, ``model`` (the whole batch's call) and ``clean``. ``note`` has the
+    reason of every step down the ladder. ``categories`` are the shopper's, for the last rung.
+    """
+
+    user_id: str
+    demands: tuple[Demand, ...]
+    rejected: tuple[Rejected, ...]
+    rung: Rung
+    prompt_version: str
+    model: str
+    runtime: str
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    prompt: str = ""
+    raw_output: str = ""
+    note: str = ""
+    categories: tuple[str, ...] = ()
+
+
+def clean(
+    queries: Sequence[str],
+    *,
+    inputs: Iterable[str] = (),
+    examples: Iterable[str] = (),
+    longest: int = 80,
+) -> tuple[list[tuple[int, str]], list[Rejected]]:
+    """Split queries into demands, as (index, query), and rejected ones.
+
+    Phrases are compared by ``agents.words.normal``, so case, punctuation and plural do not tell them
+    apart, nor does the order of words.
+    """
+    copied = {_bag(text) for text in inputs} - {()}
+    shown = {_bag(text) for text in examples} - {()}
+    seen: set[tuple[str, ...]] = set()
+    kept: list[tuple[int, str]] = []
+    rejected: list[Rejected] = []
+    for index, raw in enumerate(queries):
+        query = _tidy(raw)
+        bag = _bag(query)
+        reason: Reason | None = None
+        if not query:
+            reason = Reason.EMPTY
+        elif not bag or not _LETTER_RUNS.search(normal(query)):
+            reason = Reason.NO_WORD
+        elif len(query) > longest or len(bag) > _MOST_WORDS:
+            reason = Reason.TOO_LONG
+        elif bag in seen:
+            reason = Reason.DUPLICATE
+        elif bag in copied:
+            reason = Reason.COPY
+        elif bag in shown:
+            reason = Reason.EXAMPLE
+        elif len(kept) == MOST_DEMANDS:
+            reason = Reason.SURPLUS
+        if reason is None:
+            seen.add(bag)
+            kept.append((index, query))
+        else:
+            rejected.append(Rejected(raw[:longest], reason.value))
+    return kept, rejected
+
+
+def _tidy(text: str) -> str:
+    visible = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
+    return " ".join(unicodedata.normalize("NFC", visible).split())
+
+
+def _bag(text: str) -> tuple[str, ...]:
+    return tuple(sorted(words(text)))

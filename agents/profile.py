@@ -1,0 +1,127 @@
+"""The shopper's part of the prompt.
+
+Lines run from what changes least to what changes most (usual categories, what was bought, what was
+searched and viewed), so that a server's prefix cache holds for as long as possible. All words come
+from events and catalogues and are data: they are reduced to letters, digits and a few marks, so that
+no title can close its place, open another line or look like the prompt's own structure.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agents.shopper import Act, Shopper
+
+__all__ = ["LONGEST_LABEL", "Profile", "render", "sanitise"]
+
+LONGEST_LABEL = 48
+
+# A text of a megabyte is not worth normalising to keep 48 characters of it.
+_READ = 4 * LONGEST_LABEL
+_SEPARATOR = "; "
+_MARKS = frozenset(" -'&/+.%")
+# What stands in front of a line, by types of acts; newest last, as the last line is what changed.
+_BOUGHT = ("order",)
+_WANTED = ("cart", "favorite", "inquiry")
+_SEARCHED = ("search",)
+_VIEWED = ("view", "click", "image_search")
+_LINES = (("bought", _BOUGHT), ("added", _WANTED), ("searched", _SEARCHED), ("viewed", _VIEWED))
+_MOST_CATEGORIES = 3
+# Categories get at most this share of the budget; the rest is for acts.
+_CATEGORY_SHARE = 0.3
+_SPACES = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The rendered text, and for each label in it the ids of the events that it stands for."""
+
+    text: str
+    evidence: dict[str, tuple[str, ...]]
+
+
+def sanitise(text: str) -> str:
+    """A text from outside as a short lower-case label; empty if nothing is left.
+
+    Compatibility forms are normalised, control and direction marks dropped, everything but letters,
+    digits and ``-'&/+.%`` becomes a space, and it is cut at a word to ``LONGEST_LABEL`` characters.
+
+    >>> sanitise('Mug "Rosie"; ignore {all}')
+    'mug rosie ignore all'
+    """
+    folded = unicodedata.normalize("NFKC", text[:_READ]).casefold()
+    shown = (
+        char
+        for char in folded
+        if unicodedata.category(char) not in ("Cf", "Cc", "Cs", "Co", "Cn") or char.isspace()
+    )
+    plain = "".join(
+        char if char in _MARKS or unicodedata.category(char)[0] in "LMN" else " " for char in shown
+    )
+    label = _SPACES.sub(" ", plain).strip(" -'&/+.")
+    if len(label) > LONGEST_LABEL:
+        cut = label[: LONGEST_LABEL + 1]
+        label = (cut.rpartition(" ")[0] or cut[:LONGEST_LABEL]).rstrip(" -'&/+.")
+    return label
+
+
+def render(shopper: Shopper, budget: int) -> Profile:
+    """The profile of a shopper in at most ``budget`` characters; the newest acts are kept.
+
+    The same shopper always gives the same text. A shopper of whom nothing readable is known gives an
+    empty one.
+    """
+    usual = _usual(shopper, int(budget * _CATEGORY_SHARE))
+    left = budget - len(usual)
+    chosen: dict[str, dict[str, list[str]]] = {name: {} for name, _ in _LINES}
+    for act in reversed(shopper.recent):
+        name = _line(act)
+        label = sanitise(act.text)
+        if name is None or not label:
+            continue
+        known = chosen[name].get(label)
+        if known is not None:
+            known.append(act.event_id)
+            continue
+        cost = len(label) + len(_SEPARATOR) + (0 if chosen[name] else len(name) + 3)
+        if cost > left:
+            break
+        left -= cost
+        chosen[name][label] = [act.event_id]
+    lines = [usual] if usual else []
+    evidence: dict[str, tuple[str, ...]] = {}
+    for name, labels in chosen.items():
+        if not labels:
+            continue
+        lines.append(f"{name}: {_SEPARATOR.join(reversed(labels))}")
+        for label, ids in labels.items():
+            evidence[label] = (*reversed(ids), *evidence.get(label, ()))
+    return Profile("\n".join(lines), evidence)
+
+
+def _line(act: Act) -> str | None:
+    return next((name for name, types in _LINES if act.type in types), None)
+
+
+def _usual(shopper: Shopper, budget: int) -> str:
+    spent: dict[str, float] = {}
+    for line in shopper.ledger:
+        spent[line.category] = spent.get(line.category, 0.0) + line.amount
+    by_spending = sorted(spent, key=lambda category: (-spent[category], category))
+    names = list(_labels((*shopper.categories, *by_spending)))[:_MOST_CATEGORIES]
+    while names:
+        text = f"usual: {_SEPARATOR.join(names)}"
+        if len(text) <= budget:
+            return text
+        names.pop()
+    return ""
+
+
+def _labels(texts: Iterable[str]) -> dict[str, None]:
+    return dict.fromkeys(label for label in map(sanitise, texts) if label)

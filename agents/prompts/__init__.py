@@ -1,0 +1,116 @@
+"""Prompts are files with a version.
+
+A file ``<version>.txt`` has a ``[rules]`` part (what the model is told) and any number of
+``[example]`` parts (a profile as ``agents.profile`` renders it, then a line ``=> query | query``).
+What changes an answer must change the version: the version is recorded with every result, and the
+hash tells when somebody forgot. One file serves base models (one text, examples in a row) and
+instruction-tuned ones (a chat).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from agents.errors import PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agents.structured import Structure
+
+__all__ = ["Example", "Prompt", "load", "parse", "versions"]
+
+_PART = re.compile(r"^\[(rules|example)\]$", re.MULTILINE)
+_ANSWER = "=>"
+_NEXT = "next: "
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A profile and the queries that are right for it."""
+
+    profile: str
+    queries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A loaded prompt: what never changes between shoppers."""
+
+    version: str
+    sha256: str
+    rules: str
+    examples: tuple[Example, ...]
+
+    def static(self, structure: Structure) -> str:
+        """The part for base models that is the same for every shopper (a runtime may keep it computed)."""
+        shown = (f"{e.profile}\n{_NEXT}{structure.dump(e.queries)}\n" for e in self.examples)
+        return "\n".join((self.rules + "\n", *shown)) + "\n"
+
+    def turn(self, profile: str) -> str:
+        """The shopper's own part for base models; the answer is to follow it."""
+        return f"{profile}\n{_NEXT}"
+
+    def chat(self, profile: str, structure: Structure) -> list[dict[str, str]]:
+        """The messages for instruction-tuned models, the shopper's last."""
+        return [
+            {"role": "system", "content": self.rules},
+            *self._shown(structure),
+            {"role": "user", "content": profile},
+        ]
+
+    def _shown(self, structure: Structure) -> Iterator[dict[str, str]]:
+        for example in self.examples:
+            yield {"role": "user", "content": example.profile}
+            yield {"role": "assistant", "content": structure.dump(example.queries)}
+
+
+def versions() -> list[str]:
+    """The versions that are installed, sorted."""
+    return sorted(f.name.removesuffix(".txt") for f in files(__name__).iterdir() if f.name.endswith(".txt"))
+
+
+@cache
+def load(version: str) -> Prompt:
+    """The prompt of a version.
+
+    Raises:
+        PromptError: there is no such version, or its file is malformed.
+    """
+    if version not in versions():
+        raise PromptError(f"there is no prompt {version!r}.", way_out=f"Installed: {', '.join(versions())}.")
+    return parse(version, files(__name__).joinpath(f"{version}.txt").read_text(encoding="utf-8"))
+
+
+def parse(version: str, text: str) -> Prompt:
+    """A prompt from the text of its file.
+
+    Raises:
+        PromptError: the rules are missing or double, or an example has no answer line.
+    """
+    heads = list(_PART.finditer(text))
+    ends = [*(head.start() for head in heads[1:]), len(text)][: len(heads)]
+    parts = [(head[1], text[head.end() : end].strip()) for head, end in zip(heads, ends, strict=True)]
+    rules = [body for kind, body in parts if kind == "rules"]
+    if len(rules) != 1 or not rules[0]:
+        raise PromptError(f"prompt {version!r}: expected one [rules] part with text, found {len(rules)}.")
+    examples = tuple(
+        _example(version, i, body) for i, body in enumerate(b for k, b in parts if k == "example")
+    )
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Prompt(version, digest, rules[0], examples)
+
+
+def _example(version: str, index: int, body: str) -> Example:
+    profile, found, answer = body.rpartition(_ANSWER)
+    queries = tuple(query.strip() for query in answer.split("|") if query.strip())
+    if not found or not queries or not profile.strip():
+        raise PromptError(
+            f"prompt {version!r}, example {index + 1}: expected a profile and then a line '=> query | query'."
+        )
+    return Example(profile.strip(), queries)

@@ -1,0 +1,44 @@
+"""Where the model runs: in this process, or behind an OpenAI-compatible server.
+
+protocol    what a runtime is: batches of requests in, an answer or an error for each out
+server      an OpenAI-compatible server such as vLLM
+local       the model in this process, in a thread of its own
+  weights     finding the model and converting the packaged one
+  engine      the loaded model: prompts kept computed, decoding in batches
+  attention   attention over one shared prompt and each shopper's own part
+  linear      matrix products that suit a few rows on a CPU
+  vocabulary  the pieces that the model may write
+  constraint  one answer being written: grammar, copies, room left
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agents.runtime.protocol import Generation, Request, Runtime
+from agents.settings import RuntimeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agents.settings import AgentSettings
+
+__all__ = ["Generation", "Request", "Runtime", "open_runtime"]
+
+
+def open_runtime(settings: AgentSettings, words: Iterable[str] = ()) -> Runtime:
+    """The runtime that the settings name; the in-process model is loaded here (seconds, blocking).
+
+    ``words`` are texts of the shop, such as its categories and short titles: the in-process model
+    may write their words beside the commonest ones.
+
+    Raises:
+        ModelError: the in-process model cannot be found or loaded.
+    """
+    if settings.runtime is RuntimeKind.SERVER:
+        from agents.runtime.server import ServerRuntime  # noqa: PLC0415  # either runtime has extras of its own
+
+        return ServerRuntime(settings.server)
+    from agents.runtime.local import LocalRuntime  # noqa: PLC0415  # brings torch
+
+    return LocalRuntime(settings.local, words)

@@ -1,0 +1,80 @@
+"""What a runtime is: something that answers a batch of generation requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.errors import GenerationError
+    from agents.prompts import Prompt
+    from agents.structured import Structure
+
+__all__ = ["Generation", "Request", "Runtime"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation: the prompt that never changes, the shopper's own part, and the bounds.
+
+    ``banned`` are normalised phrases (``agents.words.normal``) that make no useful demand, such as
+    the input's own titles; a runtime with a hand in decoding avoids them, others may ignore them.
+    ``deadline`` is a ``time.monotonic`` moment in seconds.
+    """
+
+    prompt: Prompt
+    text: str
+    structure: Structure
+    max_tokens: int
+    temperature: float
+    seed: int
+    banned: frozenset[str] = frozenset()
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One answer. ``confidences`` has a mean token probability for each query, where the runtime knows it."""
+
+    text: str
+    prompt_tokens: int
+    output_tokens: int
+    finish_reason: str
+    confidences: tuple[float, ...] | None = None
+
+
+class Runtime(Protocol):
+    """A place where the model runs."""
+
+    @property
+    def name(self) -> str:
+        """``local`` or ``server``."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model's name, as recorded with every result."""
+        ...
+
+    async def prepare(self, prompt: Prompt, structure: Structure) -> None:
+        """Compute beforehand what requests with this prompt and structure will share."""
+        ...
+
+    async def generate(
+        self, requests: Sequence[Request], deadline: float | None = None
+    ) -> list[Generation | GenerationError]:
+        """Answer all requests, in order; what failed comes back as an error in its place.
+
+        ``deadline`` (``time.monotonic`` seconds) bounds the whole batch beside each request's own.
+        """
+        ...
+
+    async def ready(self) -> bool:
+        """Whether a request now would be answered by the model."""
+        ...
+
+    async def close(self) -> None:
+        """Free the model or the connections; requests in flight finish first."""
+        ...

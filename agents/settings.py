@@ -1,0 +1,130 @@
+"""What inference can be told: which runtime, which model, how long, how many failures."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+__all__ = [
+    "AgentSettings",
+    "BreakerSettings",
+    "Dtype",
+    "LocalSettings",
+    "Mode",
+    "RuntimeKind",
+    "ServerSettings",
+]
+
+
+class RuntimeKind(StrEnum):
+    """Where the model runs."""
+
+    LOCAL = "local"
+    """In this process, with transformers on the CPU."""
+    SERVER = "server"
+    """Behind an OpenAI-compatible server such as vLLM."""
+
+
+class Mode(StrEnum):
+    """Which endpoint of a server is used."""
+
+    CHAT = "chat"
+    """/v1/chat/completions, for instruction-tuned models."""
+    COMPLETION = "completion"
+    """/v1/completions, for base models."""
+
+
+class Dtype(StrEnum):
+    """Number format of the in-process model's layers."""
+
+    FLOAT32 = "float32"
+    """Fastest on processors without bfloat16 instructions; the default."""
+    BFLOAT16 = "bfloat16"
+    """Half the memory; slower unless the processor has AMX or AVX512-BF16."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LocalSettings(_Model):
+    """The in-process runtime."""
+
+    model: str = Field(
+        default="gemma3-270m",
+        description="`gemma3-270m` for the packaged model, or a folder with config.json, safetensors and tokenizer.json.",
+    )
+    cache: Path = Field(
+        default=Path("~/.cache/nearline"),
+        description="Where the packaged model is kept in converted form (540 MB).",
+    )
+    threads: int = Field(default=2, ge=1, description="CPU threads of the model.")
+    dtype: Dtype = Field(
+        default=Dtype.FLOAT32, description="Number format of the layers: float32 or bfloat16."
+    )
+    batch: int = Field(default=16, ge=1, le=256, description="Most shoppers decoded together.")
+    vocabulary: int = Field(
+        default=24_000,
+        ge=1_000,
+        description="Commonest word pieces the model may write; fewer is faster and poorer.",
+    )
+
+
+class ServerSettings(_Model):
+    """The runtime that calls an OpenAI-compatible server."""
+
+    url: str = Field(
+        default="http://127.0.0.1:8000/v1", description="Base URL of the API, up to and including /v1."
+    )
+    model: str = Field(default="", description="Model name as the server knows it.")
+    api_key: SecretStr = Field(
+        default=SecretStr(""), description="Sent as a bearer token; empty for servers without one."
+    )
+    mode: Mode = Field(
+        default=Mode.CHAT, description="chat for instruction-tuned models, completion for base models."
+    )
+    concurrency: int = Field(default=32, ge=1, description="Most calls in flight at once.")
+    timeout: float = Field(default=10.0, gt=0, description="Seconds after which one call is given up.")
+    retries: int = Field(
+        default=1, ge=0, le=5, description="Repeats of a call after 429, 5xx or a lost connection."
+    )
+
+
+class BreakerSettings(_Model):
+    """The circuit breaker before the model."""
+
+    failures: int = Field(default=5, ge=1, description="Failed requests in a row that open the breaker.")
+    pause: float = Field(
+        default=10.0, gt=0, description="Seconds it stays open before one batch may probe the model."
+    )
+
+
+class AgentSettings(_Model):
+    """Inference from shoppers' activity to demands."""
+
+    runtime: RuntimeKind = Field(default=RuntimeKind.LOCAL, description="local (in this process) or server.")
+    local: LocalSettings = Field(default=LocalSettings(), description="The in-process runtime.")
+    server: ServerSettings = Field(default=ServerSettings(), description="The server runtime.")
+    breaker: BreakerSettings = Field(default=BreakerSettings(), description="The circuit breaker.")
+    prompt: str = Field(
+        default="u2q-fewshot-1", description="Version of the prompt, a file in agents/prompts."
+    )
+    profile_chars: int = Field(
+        default=240, ge=80, description="Most characters of a shopper's profile in the prompt."
+    )
+    queries: int = Field(
+        default=4, ge=1, le=5, description="Most demands asked of the model for one shopper."
+    )
+    query_chars: int = Field(default=32, ge=8, le=80, description="Most characters of one demand.")
+    max_tokens: int = Field(default=32, ge=12, description="Most tokens generated for one shopper.")
+    temperature: float = Field(
+        default=0.3, ge=0, le=2, description="0 takes the likeliest word; higher varies more."
+    )
+    seed: int = Field(
+        default=20_250_504, ge=0, description="Seed; with the shopper and the moment it fixes the sampling."
+    )
+    deadline: float = Field(
+        default=6.0, gt=0, description="Seconds after the call by which demands must be there."
+    )

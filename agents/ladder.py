@@ -133,7 +133,7 @@ class Ladder:
         # The same trigger gives the same seed, whichever worker and whenever.
         token = f"{self._settings.seed}:{one.shopper.user_id}:{one.shopper.moment}"
         seed = int.from_bytes(hashlib.sha256(token.encode()).digest()[:4], "big") >> 1
-        own = frozenset(normal(label) for label in one.profile.evidence)
+        own = frozenset(normal(label) for label in one.profile.evidence) - {""}
         return Request(
             prompt=self.prompt,
             text=one.profile.text,

@@ -1,9 +1,12 @@
 """One answer being written: what may come next, and how it ends.
 
-The grammar (xgrammar, compiled from the schema) decides what is valid. Beside it stand three rules
-that no grammar can say: a query is not closed while it merely repeats the input or another query,
-the answer does not end before it has as many queries as wanted, and it always ends: when the room
-for tokens or the time is used up, the answer is closed where the grammar allows it.
+The grammar (xgrammar, compiled from the schema) decides what is valid. Beside it stand rules that no
+grammar can say, and that a small model needs:
+
+- a query that merely repeats the input, an example or another query is taken back and begun anew;
+- no two queries begin with the same piece, no piece comes twice in one query, and a query has few words;
+- the answer does not end before it has as many queries as wanted;
+- and it always ends: when tokens or time are used up, it is closed in good form.
 """
 
 from __future__ import annotations
@@ -93,7 +96,8 @@ class Writing:
             self._start = logits
         index, logprob = self._choose(logits)
         back = 0
-        if self._grammar.closers[index] and self._copied(self._queries()[1] or ""):
+        query = self._queries()[1]
+        if self._grammar.closers[index] and query and self._copied(query):
             back = self._take_back()
             index, logprob = self._choose(self._start)
         self._write(index, logprob)

@@ -18,8 +18,9 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
 
-from agents.errors import GenerationError, ModelError, TooLate
+from agents.errors import BadAnswer, GenerationError, ModelError, TooLate
 from agents.runtime.attention import IMPLEMENTATION, Prefix, Room
 from agents.runtime.constraint import Grammar, Writing
 from agents.runtime.linear import FewRows, suit_few_rows
@@ -53,6 +54,8 @@ class Engine:
         Raises:
             ModelError: the folder holds no model that transformers can load for this.
         """
+        # A worker's log is no place for progress bars.
+        transformers_logging.disable_progress_bar()
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             model = AutoModelForCausalLM.from_pretrained(
@@ -191,6 +194,11 @@ def _outcome(writing: Writing, request: Request, prompt_tokens: int) -> Generati
         return TooLate(
             f"the deadline passed after {writing.steps} pieces, before a first query was complete.",
             way_out="Raise agents.deadline, lower agents.max_tokens, or add workers.",
+        )
+    if writing.finish == "cut":
+        return BadAnswer(
+            f"{request.max_tokens} tokens were used up before a first query was complete.",
+            way_out="Raise agents.max_tokens.",
         )
     try:
         # The grammar promises it; this is the promise kept.

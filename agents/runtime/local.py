@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agents.errors import GenerationError, ModelError, TooLate
+from agents.runtime.weights import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,16 +41,16 @@ class LocalRuntime:
         """
         threads = _threads(settings.threads)
         try:
+            # Before torch, whose import takes seconds: a wrong folder is told at once.
+            folder = locate(settings)
             import torch  # noqa: PLC0415  # an extra; and its threads must be told how to wait before
 
             from agents.runtime.engine import Engine  # noqa: PLC0415
-            from agents.runtime.weights import locate  # noqa: PLC0415
         except ImportError as error:
             raise ModelError(
                 f"the in-process model needs a package that is not installed: {error.name}.",
                 way_out="Install nearline[local], or set agents.runtime to server.",
             ) from error
-        folder = locate(settings)
         self.model = folder.name
         self._batch = settings.batch
         self._threads = threads

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 async def fill(broker: str, count: int, users: int) -> None:
     """Put the events onto the topic."""
     admin = KafkaAdminClient(bootstrap_servers=broker)
-    admin.create_topics([NewTopic(TOPIC, 4, 1)])
+    admin.create_topics([NewTopic(name, 4, 1) for name in (TOPIC, "nearline.triggers", "nearline.dead")])
     admin.close()
     producer = AIOKafkaProducer(bootstrap_servers=broker, linger_ms=20, max_batch_size=262_144)
     await producer.start()

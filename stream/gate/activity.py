@@ -9,7 +9,7 @@ event time, the ledger adds whole cents, and so a crash and a second reading giv
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -58,7 +58,7 @@ class _State(msgspec.Struct, array_like=True):
     seq: int
     last_ts: int
     last_fired: int
-    fired: dict[str, list[int]]
+    fired: dict[str, Annotated[list[int], msgspec.Meta(min_length=2, max_length=2)]]
     counts: dict[str, list[int]]
     ledger: list[LedgerEntry]
     ring: list[msgspec.Raw]
@@ -197,7 +197,7 @@ class Activity:
             for raw in state.ring:
                 recent = _decode_recent(raw)
                 ring[recent.event_id] = (recent.ts, bytes(raw))
-        except (msgspec.DecodeError, IndexError) as error:
+        except (msgspec.DecodeError, IndexError, RecursionError) as error:
             raise CheckpointError(
                 f"The state of user {user!r} in Redis is damaged: {error}.",
                 way_out="Restore Redis from its backup, or delete that key to start this shopper afresh.",

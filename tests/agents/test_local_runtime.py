@@ -37,7 +37,6 @@ def runtime() -> Runtime:
 
 
 def test_a_folder_that_is_no_model_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     with pytest.raises(ModelError, match=r"config\.json"):
         open_runtime(AgentSettings(local=LocalSettings(model=str(tmp_path))))
 

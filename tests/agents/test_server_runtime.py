@@ -17,7 +17,7 @@ from agents.runtime.server import ServerRuntime
 from agents.settings import Mode, ServerSettings
 from agents.structured import queries
 
-_GOOD = '{"queries":["garlic bread","red wine"]}'
+_GOOD = '{"queries":["bread knife","wine rack"]}'
 _STRUCTURE = queries(4, 32)
 _REQUEST = Request(prompts.load("u2q-fewshot-1"), "viewed: pasta", _STRUCTURE, 32, 0.3, 42)
 

@@ -158,7 +158,7 @@ def sequence(steps: list[tuple[int, str, str | None, str | None, str]]) -> list[
     return events
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.tuples(rules("one"), rules("two")), st.lists(moves, max_size=25))
 def test_rules_fire_where_the_obvious_count_says(
     given_rules: tuple[dict[str, Any], ...], steps: list[tuple[int, str, str | None, str | None, str]]
@@ -168,7 +168,7 @@ def test_rules_fire_where_the_obvious_count_says(
     assert fires(chosen, events) == [reference.observe(e, category) for e, category in events]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.tuples(rules("one"), rules("two")), st.lists(moves, max_size=25), st.data())
 def test_when_and_how_often_the_old_is_forgotten_changes_neither_firings_nor_the_bytes(
     given_rules: tuple[dict[str, Any], ...],

@@ -142,7 +142,7 @@ def build(steps: dict[str, list[tuple[int, int]]]) -> dict[str, list[Arrival]]:
     return built
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 @given(logs, st.data())
 def test_topics_that_are_full_already_come_in_one_order_whatever_pieces_they_are_read_in(
     steps: dict[str, list[tuple[int, int]]], data: st.DataObject
@@ -167,7 +167,7 @@ def test_topics_that_are_full_already_come_in_one_order_whatever_pieces_they_are
     assert released == expected
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 @given(logs, st.data())
 def test_what_is_released_of_each_topic_is_always_its_next_and_all_of_it_comes(
     steps: dict[str, list[tuple[int, int]]], data: st.DataObject

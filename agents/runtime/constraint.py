@@ -59,6 +59,7 @@ class Grammar:
 
 # Pieces less likely than this share of the likeliest one are never sampled (min-p, Nguyen et al., 2024).
 _LEAST_LIKELY = float(np.log(0.1))
+_CALIBRATION = 0.7
 _MOST_WORDS = 4
 # No new word is begun with fewer characters than these left, so that none is cut.
 _WORD_ROOM = 10
@@ -68,14 +69,18 @@ _DANGLING = (" ", "-", "&", "'")
 class Writing:
     """The state of one answer, and the pieces it may go on with."""
 
-    def __init__(self, grammar: Grammar, request: Request, wanted: int) -> None:
-        """Begin an answer of at least ``wanted`` queries where room allows; its opening is already written."""
+    def __init__(self, grammar: Grammar, request: Request, wanted: int, usual: torch.Tensor) -> None:
+        """Begin an answer of at least ``wanted`` queries where room allows; its opening is already written.
+
+        ``usual`` are the log probabilities with which the model begins a query for nobody in particular.
+        """
         self.text = grammar.opening
         self.finish = ""
         self.steps = 0
         self._grammar = grammar
         self._request = request
         self._wanted = wanted
+        self._usual = usual
         self._logprobs: dict[int, list[float]] = {}
         self._matcher = grammar.matcher()
         self._matcher.accept_string(grammar.opening)
@@ -192,13 +197,17 @@ class Writing:
 
     def _choose(self, logits: torch.Tensor) -> tuple[int, float]:
         logprobs = torch.log_softmax(torch.where(self._allowed(), logits.float(), _NEVER), dim=-1)
+        likely = logprobs >= logprobs.max() + _LEAST_LIKELY
+        scores = logprobs
+        if not self._pieces:
+            # What the model says to everybody says nothing of this shopper, so it counts for less where a
+            # query begins (contextual calibration: Zhao et al., 2021, "Calibrate Before Use").
+            scores = logprobs - _CALIBRATION * self._usual
         temperature = self._request.temperature
         if temperature:
             # The Gumbel-max trick: the likeliest after noise is a sample. The noise comes from the request's
             # own seed, so an answer does not depend on its neighbours in the batch.
-            noise = torch.from_numpy(self._random.gumbel(size=logprobs.shape[0]).astype(np.float32))
-            likely = logprobs >= logprobs.max() + _LEAST_LIKELY
-            index = int(torch.where(likely, logprobs / temperature + noise, _NEVER).argmax())
-        else:
-            index = int(logprobs.argmax())
+            noise = self._random.gumbel(size=logprobs.shape[0]).astype(np.float32)
+            scores = scores / temperature + torch.from_numpy(noise)
+        index = int(torch.where(likely, scores, _NEVER).argmax())
         return index, float(logprobs[index])

@@ -42,6 +42,9 @@ _log = logging.getLogger(__name__)
 # Answers have at least this many queries unless tokens, time or the schema end them before.
 _WANTED = 3
 
+# Profiles that say nothing, to learn what the model says to everybody.
+_NOBODY = ("viewed: item", "viewed: product; thing; article", "usual: goods\nviewed: products; items")
+
 
 class Engine:
     """A causal language model on the CPU. Not safe for several threads at once."""
@@ -81,45 +84,34 @@ class Engine:
         self._head = FewRows(rows.shape[1], rows.shape[0], bias=False, device="meta")
         self._head.weight = nn.Parameter(rows, requires_grad=False)
         self._prefixes: dict[str, Prefix] = {}
+        self._usuals: dict[str, torch.Tensor] = {}
         self._grammars: dict[tuple[str, int, int], Grammar] = {}
 
     def prepare(self, prompt: Prompt, structure: Structure) -> None:
         """Compute a prompt's keys and values, and compile the grammar of a structure."""
+        grammar = self._grammar(structure)
         with torch.inference_mode():
-            self._prefix(prompt.static(structure))
-        self._grammar(structure)
+            self._usual(prompt, self._prefix(prompt.static(structure)), grammar)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation | GenerationError]:
         """Answer one batch of requests that share a prompt and a structure."""
         first = requests[0]
         with torch.inference_mode():
             prefix = self._prefix(first.prompt.static(first.structure))
-            return self._decode(requests, prefix, self._grammar(first.structure))
+            grammar = self._grammar(first.structure)
+            return self._decode(requests, prefix, grammar, self._usual(first.prompt, prefix, grammar))
 
     def _decode(
-        self, requests: Sequence[Request], prefix: Prefix, grammar: Grammar
+        self, requests: Sequence[Request], prefix: Prefix, grammar: Grammar, usual: torch.Tensor
     ) -> list[Generation | GenerationError]:
-        turns = [
-            encoding.ids
-            for encoding in self._tokenizer.encode_batch(
-                [request.prompt.turn(request.text) + grammar.opening for request in requests],
-                add_special_tokens=False,
-            )
-        ]
         writings = [
-            Writing(grammar, request, min(_WANTED, request.structure.at_most)) for request in requests
+            Writing(grammar, request, min(_WANTED, request.structure.at_most), usual) for request in requests
         ]
-        longest = max(len(turn) for turn in turns)
-        room = Room(
-            self._config, prefix, len(turns), longest + max(r.max_tokens for r in requests), self._dtype
+        prompt, texts = requests[0].prompt, [request.text for request in requests]
+        room, last, lengths = self._read(
+            prompt, texts, prefix, grammar, max(request.max_tokens for request in requests)
         )
-        # Padded on the right: the columns between a short turn and its answer are masked.
-        ids = torch.tensor([turn + [0] * (longest - len(turn)) for turn in turns])
-        lengths = torch.tensor([len(turn) for turn in turns])
-        columns = torch.arange(longest).expand(len(turns), -1)
-        hidden = self._pass(room, ids, prefix.tokens + columns, columns < lengths[:, None])
-        last = hidden[torch.arange(len(turns)), lengths - 1]
-        live = list(range(len(turns)))
+        live = list(range(len(requests)))
         positions = prefix.tokens + lengths
         while True:
             logits = self._head(last)
@@ -153,9 +145,32 @@ class Engine:
             last = hidden[:, -1]
             positions = positions + 1
         return [
-            _outcome(writing, request, prefix.tokens + len(turn))
-            for writing, request, turn in zip(writings, requests, turns, strict=True)
+            _outcome(writing, request, prefix.tokens + length)
+            for writing, request, length in zip(writings, requests, lengths.tolist(), strict=True)
         ]
+
+    def _read(
+        self, prompt: Prompt, texts: Sequence[str], prefix: Prefix, grammar: Grammar, more: int
+    ) -> tuple[Room, torch.Tensor, torch.Tensor]:
+        """Read shoppers' parts in one pass.
+
+        Returns the room (with ``more`` columns to spare), each row's last hidden state, (rows, hidden
+        size), and each row's length in tokens.
+        """
+        turns = [
+            encoding.ids
+            for encoding in self._tokenizer.encode_batch(
+                [prompt.turn(text) + grammar.opening for text in texts], add_special_tokens=False
+            )
+        ]
+        longest = max(len(turn) for turn in turns)
+        room = Room(self._config, prefix, len(turns), longest + more, self._dtype)
+        # Padded on the right: the columns between a short turn and its answer are masked.
+        ids = torch.tensor([turn + [0] * (longest - len(turn)) for turn in turns])
+        lengths = torch.tensor([len(turn) for turn in turns])
+        columns = torch.arange(longest).expand(len(turns), -1)
+        hidden = self._pass(room, ids, prefix.tokens + columns, columns < lengths[:, None])
+        return room, hidden[torch.arange(len(turns)), lengths - 1], lengths
 
     def _pass(
         self, room: Room, ids: torch.Tensor, positions: torch.Tensor, valid: torch.Tensor
@@ -181,6 +196,13 @@ class Engine:
             self._pass(room, torch.tensor([encoded]), positions, torch.ones_like(positions, dtype=torch.bool))
             self._prefixes[static] = room.as_prefix()
         return self._prefixes[static]
+
+    def _usual(self, prompt: Prompt, prefix: Prefix, grammar: Grammar) -> torch.Tensor:
+        """Log probabilities of each piece to begin a query for nobody in particular: (kept pieces,)."""
+        if prompt.sha256 not in self._usuals:
+            _, last, _ = self._read(prompt, _NOBODY, prefix, grammar, 0)
+            self._usuals[prompt.sha256] = torch.softmax(self._head(last).float(), dim=-1).mean(dim=0).log()
+        return self._usuals[prompt.sha256]
 
     def _grammar(self, structure: Structure) -> Grammar:
         key = (structure.name, structure.at_most, structure.longest)

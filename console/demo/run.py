@@ -39,7 +39,7 @@ __all__ = ["Demo", "DemoResult"]
 
 # The player holds back while more triggers than this wait for their slate, so that the demo shows
 # the pace that this machine's model keeps up with, and not the ladder under overload.
-_MOST_OUTSTANDING = 12
+_MOST_OUTSTANDING = 8
 _WORKER_READY_S = 300.0
 _DRAIN_S = 120.0
 
@@ -110,6 +110,11 @@ class Demo:
                 "NEARLINE_STREAM__REDIS__URL": stack.redis_url,
                 "NEARLINE_STREAM__WEB__PORT": str(port),
                 "NEARLINE_INDEX__CATALOG": str(catalog.resolve()),
+                # Shown is what the model infers, at the pace this machine allows; a storefront would
+                # rather have a plainer slate sooner.
+                "NEARLINE_STREAM__INFER__DEADLINE_S": os.environ.get(
+                    "NEARLINE_STREAM__INFER__DEADLINE_S", "30"
+                ),
             }
             self._worker = ChildSpec(
                 "worker",

@@ -38,6 +38,12 @@ class Offsets(msgspec.Struct):
     counts: Accounting
 
 
+class _Version(msgspec.Struct):
+    """What every version of :class:`Offsets` has."""
+
+    version: int
+
+
 class CheckpointStore:
     """Reads and writes the gate's state. ``prefix`` stands before every key."""
 
@@ -77,19 +83,19 @@ class CheckpointStore:
         if data is None:
             return None
         try:
-            offsets = msgspec.json.decode(data, type=Offsets)
+            version = msgspec.json.decode(data, type=_Version).version
+            if version != FORMAT_VERSION:
+                raise CheckpointError(
+                    f"The offsets of partition {number} are of version {version}, "
+                    f"this worker reads {FORMAT_VERSION}.",
+                    way_out="Run the version of Nearline that wrote them.",
+                )
+            return msgspec.json.decode(data, type=Offsets)
         except msgspec.DecodeError as error:
             raise CheckpointError(
                 f"The offsets of partition {number} in Redis ({self.offsets_key(number)}) are damaged: {error}.",
                 way_out="Restore Redis from its backup; deleting the key reads the topics from their start.",
             ) from error
-        if offsets.version != FORMAT_VERSION:
-            raise CheckpointError(
-                f"The offsets of partition {number} are of version {offsets.version}, "
-                f"this worker reads {FORMAT_VERSION}.",
-                way_out="Run the version of Nearline that wrote them.",
-            )
-        return offsets
 
     async def load(self, partition: Partition, users: Iterable[str]) -> None:
         """Bring shoppers into memory who have a state in Redis and are not there yet."""

@@ -26,8 +26,13 @@ from msgspec.json import encode
 from stream.embedded.ports import LOOPBACK, free_ports
 from stream.embedded.supervisor import Supervisor
 from stream.embedded.valkey import valkey_spec, valkey_url
+from stream.events import DefectiveEventError, EventDecoder
+from stream.gate.conditions import CompiledRules
+from stream.gate.gate import Arrival, Bounds, Gate, Partition
+from stream.gate.merge import BEFORE_ALL, next_key
+from stream.gate.rules import load_rules
 from stream.player import Player, Sent
-from stream.settings import KafkaSettings
+from stream.settings import GateSettings, KafkaSettings
 from stream.topics import create_topics
 from stream.triggers import Trigger, decode_trigger
 
@@ -173,21 +178,55 @@ class GateProcess:
         return total
 
     def records(self, topic: str) -> list[bytes]:
+        return [record.value for record in self.raw(topic)]
+
+    def raw(self, topic: str) -> list[Any]:
         consumer = KafkaConsumer(bootstrap_servers=self.brokers, group_id=None, enable_auto_commit=False)
         try:
             parts = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
             consumer.assign(parts)
             consumer.seek_to_beginning(*parts)
             ends = consumer.end_offsets(parts)
-            found: list[bytes] = []
+            found: list[Any] = []
             deadline = time.monotonic() + 30
             while any(consumer.position(part) < ends[part] for part in parts):
                 assert time.monotonic() < deadline, "the topic could not be read to its end"
                 for batch in consumer.poll(timeout_ms=500).values():
-                    found += [record.value for record in batch]
+                    found += batch
             return found
         finally:
             consumer.close()
+
+    def states_by_the_log(self) -> dict[str, bytes]:
+        """What the states must be, computed from the records on the topics in one sorted go."""
+        kafka, settings = self.kafka, GateSettings()
+        bounds = Bounds(int(settings.lateness_s * 1000), settings.recent_events, settings.ledger_weeks)
+        gate = Gate(CompiledRules(load_rules()), bounds)
+        arrivals: dict[int, list[tuple[Any, int, Arrival]]] = {}
+        for rank, topic in enumerate(kafka.event_topics):
+            name, decoder = kafka.prefix + topic.topic, EventDecoder(event_type=topic.type)
+            keys: dict[int, Any] = {}
+            for record in self.raw(name):
+                event: Any
+                try:
+                    event = decoder.decode(record.value, record.timestamp)
+                except DefectiveEventError as error:
+                    event = error
+                key = next_key(
+                    keys.get(record.partition, BEFORE_ALL), record.timestamp, getattr(event, "ts", None)
+                )
+                keys[record.partition] = key
+                arrival = Arrival(key, name, record.offset, event, record.value, record.timestamp)
+                arrivals.setdefault(record.partition, []).append((key, rank, arrival))
+        states: dict[str, bytes] = {}
+        for number, entries in arrivals.items():
+            partition = Partition(number)
+            entries.sort(key=lambda entry: (entry[0], entry[1], entry[2].offset))
+            gate.apply(partition, [arrival for _, _, arrival in entries], 0)
+            for user in partition.dirty:
+                partition.users[user].trim(settings.ledger_weeks, gate.rules.windows)
+                states[f"state:{{p{number}}}:{user}"] = partition.users[user].encode()
+        return states
 
     def triggers(self) -> dict[str, Trigger]:
         """Triggers by id, without the times of this run; the same id must mean the same trigger."""

@@ -110,6 +110,11 @@ def finish(gate: Any, sent: int) -> Left:
 
 
 def left(gate: Any) -> Left:
+    states, expected = gate.keys("state"), gate.states_by_the_log()
+    different = [key for key in states.keys() | expected.keys() if states.get(key) != expected.get(key)]
+    assert not different, (
+        f"{len(different)} of {len(expected)} states are not what the topics say: {different}"
+    )
     return Left(gate.keys("state"), gate.triggers(), gate.checkpointed())
 
 

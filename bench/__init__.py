@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that print a table, with the machine it ran on."""

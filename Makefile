@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # One thread pool for models and one for the rest: two cores are the reference machine.
 export OMP_NUM_THREADS ?= 2
+export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 

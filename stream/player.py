@@ -49,7 +49,9 @@ class Player:
         self._producer = AIOKafkaProducer(
             client_id="nearline-send",
             acks="all",
-            linger_ms=5,
+            # A batch that lingers is overtaken by those of other topics; without, each request takes
+            # all that is waiting, so events reach the topics of a broker in the order they are played.
+            linger_ms=0,
             max_request_size=4_000_000,
             **async_options(kafka),
         )

@@ -154,9 +154,10 @@ class GateSettings(_Model):
         "earlier ones. Raise it where producers deliver late.",
     )
     merge_limit_ms: int = Field(
-        default=5000,
+        default=15_000,
         ge=0,
-        description="After this long a topic that holds earlier events but cannot be read is no longer waited for.",
+        description="After this long a topic that holds earlier events and cannot be read, while others can, is "
+        "no longer waited for. Longer than the brokers need to elect a new leader.",
     )
     lateness_s: float = Field(
         default=86_400.0,

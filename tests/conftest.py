@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before anything loads OpenMP
+
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 

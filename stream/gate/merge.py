@@ -18,19 +18,21 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from stream.gate.gate import Arrival, MergeKey
 
-__all__ = ["BEFORE_ALL", "Merge", "next_key"]
+__all__ = ["BEFORE_ALL", "Horizon", "Merge", "next_key"]
 
 BEFORE_ALL: MergeKey = (-1, -1)
 
 # A longer silence between two calls was a standstill of this worker, not patience with a topic.
 _LONGEST_STEP_MS = 100.0
+# A broker that answered nothing for longer is away; what it holds is waited for until it is back.
+_SILENCE_MS = 500.0
 
 _key = itemgetter(0)
 
@@ -42,13 +44,27 @@ def next_key(previous: MergeKey, sent_at: int, ts: int | None) -> MergeKey:
     return previous[0], max(previous[1], ts or 0)
 
 
+class Horizon(NamedTuple):
+    """How far a partition's topics have been read, and when the broker said so (milliseconds).
+
+    Attributes:
+        behind: the topics known to hold events that were not read yet, or never asked.
+        asked: when the broker last said of each of the other topics that it holds no more.
+        answered: when the broker last answered for any of the topics.
+    """
+
+    behind: Collection[str]
+    asked: float
+    answered: float
+
+
 class Merge:
     """The merge of one partition.
 
     Args:
         topics: the event topics, in the order that decides between equal keys.
         wait_ms: how long after an event was read the other topics must have been found empty.
-        limit_ms: how long a topic that holds more and cannot be read is waited for.
+        limit_ms: how long a topic that holds more and cannot be read is waited for while others can.
     """
 
     def __init__(self, topics: Sequence[str], wait_ms: float, limit_ms: float) -> None:
@@ -90,15 +106,12 @@ class Merge:
             if len(pending) >= held and self._frontier[topic] > slowest
         }
 
-    def release(self, behind: Collection[str], asked: float, now: float) -> list[Arrival]:
-        """What may be applied now, in order.
-
-        Args:
-            behind: the topics known to hold events that were not read yet, or never asked.
-            asked: when the broker last said of each of the other topics that it holds no more.
-            now: the time.
-        """
+    def release(self, horizon: Horizon, now: float) -> list[Arrival]:
+        """What may be applied at the time ``now``, in order."""
+        behind, asked, answered = horizon
         step, self._last = now - self._last, now
+        if now - answered > _SILENCE_MS:
+            step = 0.0
         if not len(self):
             self._patience_ms = 0.0
             return []

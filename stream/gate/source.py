@@ -21,7 +21,7 @@ from mode import Service
 from stream.errors import BrokerUnavailableError, CheckpointError, FencedError
 from stream.events import EARLIEST_TS, DefectiveEventError, EventDecoder, Limits
 from stream.gate.gate import Arrival
-from stream.gate.merge import Merge, next_key
+from stream.gate.merge import Horizon, Merge, next_key
 from stream.kafka_clients import async_options, broker_unavailable
 
 if TYPE_CHECKING:
@@ -260,11 +260,11 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             for number, lane in list(self._lanes.items()):
                 if not len(lane.merge):
                     continue
-                behind, asked = await self._horizon(consumer, number)
-                ready = lane.merge.release(behind, asked, time.time() * 1000)
+                horizon = await self._horizon(consumer, number)
+                ready = lane.merge.release(horizon, time.time() * 1000)
                 if ready:
                     await self._emit(EventBatch(number, lane.epoch, ready))
-                for topic in lane.merge.ahead(behind, self._held):
+                for topic in lane.merge.ahead(horizon.behind, self._held):
                     resting.add(TopicPartition(topic, number))
             if count < _SMALL_READ:
                 await asyncio.sleep(_REST_S)
@@ -288,20 +288,21 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             arrivals.append(Arrival(key, topic, record.offset, event, value, sent_at))
         return arrivals
 
-    async def _horizon(self, consumer: AIOKafkaConsumer, number: int) -> tuple[list[str], float]:
-        """Topics of the partition that hold events not read yet or were never asked; when the others were."""
-        behind, asked = [], time.time() * 1000
+    async def _horizon(self, consumer: AIOKafkaConsumer, number: int) -> Horizon:
+        behind, asked, answered = [], time.time() * 1000, 0.0
         for topic in self._topics:
             tp = TopicPartition(topic, number)
             # Not the high water mark: what an open transaction holds cannot be read.
             end = consumer.last_stable_offset(tp)
             if end is None or end < 0:
                 end = consumer.highwater(tp)
+            polled = consumer.last_poll_timestamp(tp) or 0
+            answered = max(answered, polled)
             if end is None or await consumer.position(tp) < end:
                 behind.append(topic)
             else:
-                asked = min(asked, consumer.last_poll_timestamp(tp))
-        return behind, asked
+                asked = min(asked, polled)
+        return Horizon(behind, asked, answered)
 
     async def _recover_range(self, consumer: AIOKafkaConsumer, error: OffsetOutOfRangeError) -> None:
         """The checkpoint points where the broker has nothing: go on only if told how."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from agents.demand import Demand, DemandSet, Rejected, Rung
 from agents.ladder import Ladder
-from agents.runtime import Runtime, open_runtime
+from agents.runtime import Runtime, open_runtime, prepare_model
 from agents.settings import AgentSettings
 from agents.shopper import Act, LedgerLine, Shopper
 
@@ -36,4 +36,5 @@ __all__ = [
     "Runtime",
     "Shopper",
     "open_runtime",
+    "prepare_model",
 ]

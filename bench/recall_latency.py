@@ -51,7 +51,7 @@ def main() -> None:
     loaded = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as scratch:
         out = options.catalog or Path(scratch) / "catalog"
-        if not is_current(out, options.items, encoder, columns=COLUMNS):
+        if not is_current(out, options.items, encoder.fingerprint, columns=COLUMNS):
             report = build_catalog(options.items, out, encoder, columns=COLUMNS, progress=_tell)
             rate = report.manifest.texts / report.seconds["encode"]
             print(

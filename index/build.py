@@ -147,12 +147,14 @@ def build_catalog(
 def is_current(
     out: Path,
     source: Path,
-    encoder: Encoder,
+    fingerprint: str,
     *,
     columns: Columns | None = None,
     popularity: Mapping[str, float] | None = None,
 ) -> bool:
     """Whether ``out`` holds, whole by the sizes of its files, what `build_catalog` would write now.
+
+    ``fingerprint`` is the encoder's; `index.settings.encoder_fingerprint` tells it without loading a model.
 
     Raises:
         CatalogSourceError: If the source cannot be read.
@@ -164,9 +166,9 @@ def is_current(
             manifest.check(out, name)
     except CatalogError:
         return False
-    return same_encoder(
-        manifest.encoder.fingerprint, encoder.fingerprint
-    ) and manifest.source_sha256 == _identity(source, columns or Columns(), popularity)
+    return same_encoder(manifest.encoder.fingerprint, fingerprint) and manifest.source_sha256 == _identity(
+        source, columns or Columns(), popularity
+    )
 
 
 def _encode(texts: list[str], encoder: Encoder, told: Progress) -> Vectors:

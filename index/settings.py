@@ -9,10 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from index.encoder import CachedEncoder
 from index.errors import EncoderUnavailableError
+from index.fingerprint import model_fingerprint
 from index.fusion import RRF_K
 from index.recall import PER_TEXT, Recall
 
-__all__ = ["EncoderSettings", "IndexSettings", "RecallSettings", "open_encoder", "open_recall"]
+__all__ = [
+    "EncoderSettings",
+    "IndexSettings",
+    "RecallSettings",
+    "encoder_fingerprint",
+    "open_encoder",
+    "open_recall",
+]
 
 
 class EncoderSettings(BaseModel):
@@ -102,6 +110,19 @@ def open_encoder(settings: EncoderSettings) -> CachedEncoder:
     return CachedEncoder(
         ServerEncoder(settings.url, settings.model, api_key=key, timeout_s=settings.timeout_s), settings.cache
     )
+
+
+def encoder_fingerprint(settings: EncoderSettings) -> str:
+    """The fingerprint of the encoder that the settings name; a local model is not loaded for it.
+
+    Raises:
+        EncoderUnavailableError: If there is no such model, or the server does not answer.
+    """
+    if settings.kind == "local":
+        from index.local_encoder import packaged_model  # noqa: PLC0415 - as above
+
+        return model_fingerprint((settings.path or packaged_model()).resolve())
+    return open_encoder(settings).fingerprint
 
 
 def open_recall(settings: IndexSettings, encoder: CachedEncoder | None = None) -> Recall:

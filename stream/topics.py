@@ -7,18 +7,23 @@ kafka-python, aiokafka and the Java client share (librdkafka needs `partitioner=
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from stream.errors import TopicMismatchError
+from stream.errors import BrokerUnavailableError, TopicMismatchError
 from stream.kafka_clients import broker_unavailable, sync_options
 
 if TYPE_CHECKING:
     from stream.settings import KafkaSettings
 
 __all__ = ["create_topics", "partition_counts"]
+
+_VISIBLE_S = 15.0
+_LOOK_AGAIN_S = 0.1
+_BOOTSTRAP_MS = 5_000
 
 
 def create_topics(kafka: KafkaSettings) -> list[str]:
@@ -35,21 +40,15 @@ def create_topics(kafka: KafkaSettings) -> list[str]:
         kafka.dead_topic,
     ]
     try:
-        admin = KafkaAdminClient(**sync_options(kafka), request_timeout_ms=15_000)
+        admin = KafkaAdminClient(
+            **sync_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=_BOOTSTRAP_MS
+        )
     except KafkaError as error:
         raise broker_unavailable(kafka, error) from error
     try:
         existing = set(admin.list_topics())
-        partitions = kafka.partitions
         known = partition_counts(kafka, [t for t in kafka.event_topic_names() if t in existing], admin)
-        if len(set(known.values())) > 1:
-            counts = ", ".join(f"{topic} {count}" for topic, count in sorted(known.items()))
-            raise TopicMismatchError(
-                f"The event topics have different numbers of partitions: {counts}.",
-                way_out="Give all event topics the same number; a shopper's events must share a partition.",
-            )
-        if known:
-            partitions = next(iter(known.values()))
+        partitions = _common(known) or kafka.partitions
         created = []
         for name in dict.fromkeys(wanted):
             if name in existing:
@@ -59,12 +58,39 @@ def create_topics(kafka: KafkaSettings) -> list[str]:
                 created.append(name)
             except TopicAlreadyExistsError:
                 continue  # another worker was quicker
+        if len(known) < len(kafka.event_topics):
+            _common(_visible(kafka, kafka.event_topic_names(), admin))
     except KafkaError as error:
         raise broker_unavailable(kafka, error) from error
     else:
         return created
     finally:
         admin.close()
+
+
+def _common(known: dict[str, int]) -> int | None:
+    """The number of partitions that all of these topics have; None where there are none."""
+    if len(set(known.values())) > 1:
+        counts = ", ".join(f"{topic} {count}" for topic, count in sorted(known.items()))
+        raise TopicMismatchError(
+            f"The event topics have different numbers of partitions: {counts}.",
+            way_out="Give all event topics the same number; a shopper's events must share a partition.",
+        )
+    return next(iter(known.values()), None)
+
+
+def _visible(kafka: KafkaSettings, topics: list[str], admin: KafkaAdminClient) -> dict[str, int]:
+    """Partitions of topics just created, once every one is known: a broker says so a moment later."""
+    deadline = time.monotonic() + _VISIBLE_S
+    while len(known := partition_counts(kafka, topics, admin)) < len(set(topics)):
+        if time.monotonic() > deadline:
+            missing = ", ".join(sorted(set(topics) - known.keys()))
+            raise BrokerUnavailableError(
+                f"The broker at {kafka.brokers} took the new topics and does not show them: {missing}.",
+                way_out="Look into the broker's log; a topic needs a leader for each of its partitions.",
+            )
+        time.sleep(_LOOK_AGAIN_S)
+    return known
 
 
 def partition_counts(

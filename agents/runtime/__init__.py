@@ -23,7 +23,21 @@ if TYPE_CHECKING:
 
     from agents.settings import AgentSettings
 
-__all__ = ["Generation", "Request", "Runtime", "open_runtime"]
+__all__ = ["Generation", "Request", "Runtime", "open_runtime", "prepare_model"]
+
+
+def prepare_model(settings: AgentSettings) -> None:
+    """Do beforehand what the first start of the in-process model would wait for: convert the packaged one.
+
+    Returns at once if that was done before, or if the runtime is a server.
+
+    Raises:
+        ModelError: the in-process model cannot be found or converted.
+    """
+    if settings.runtime is RuntimeKind.LOCAL:
+        from agents.runtime.weights import locate  # noqa: PLC0415  # brings torch if there is work to do
+
+        locate(settings.local)
 
 
 def open_runtime(settings: AgentSettings, words: Iterable[str] = ()) -> Runtime:

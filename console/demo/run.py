@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents import prepare_model
 from console.demo.live import LiveView
 from console.demo.summary import summarise
 from console.demo.watch import Watch
@@ -73,20 +74,22 @@ class Demo:
         self._restarts = 0
 
     def prepare(self) -> tuple[Path, float]:
-        """The catalogue's folder, built if it is not there; and the seconds that took."""
+        """The catalogue's folder; and the seconds it took to make it and the model, if they were not there."""
         from index.build import is_current  # noqa: PLC0415
-        from index.settings import open_encoder  # noqa: PLC0415
+        from index.settings import encoder_fingerprint, open_encoder  # noqa: PLC0415
         from stream.datasets import write_catalog  # noqa: PLC0415
 
         began = time.monotonic()
+        with console.status("Looking for the language model (converted once, a minute)"):
+            prepare_model(self._settings.agents)
         file = self._home / "demo" / f"{Path(self._dataset.name).name}.jsonl"
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             write_catalog(self._dataset, file)
         out = self._home / "demo" / "catalog"
+        if is_current(out, file, encoder_fingerprint(self._settings.index.encoder)):
+            return out, time.monotonic() - began
         encoder = open_encoder(self._settings.index.encoder)
-        if is_current(out, file, encoder):
-            return out, 0.0
         console.print("Building the catalogue (once; it is kept for the next run).")
         report = build_with_progress(file, out, encoder)
         console.print(
@@ -132,7 +135,7 @@ class Demo:
                 # Before the broker and Valkey, so that its last checkpoint has somewhere to go.
                 stack.supervisor.stop("worker")
 
-    async def play(self, stack: EmbeddedStack, started: float, catalog_s: float) -> DemoResult:
+    async def play(self, stack: EmbeddedStack, started: float, prepare_s: float) -> DemoResult:
         """Play the events and wait until every trigger has its outcome."""
         watch = Watch(self._settings.stream.kafka)
         watching = asyncio.create_task(watch.run())
@@ -155,8 +158,8 @@ class Demo:
             empty=watch.empty,
             timings=watch.timings,
             seconds={
-                "catalog_build_s": catalog_s,
-                "first_slate_s": first - started - catalog_s if first is not None else None,
+                "prepare_s": prepare_s,
+                "first_slate_s": first - started - prepare_s if first is not None else None,
                 "play_s": time.monotonic() - began,
             },
             restarts=self._restarts,

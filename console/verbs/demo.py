@@ -37,12 +37,12 @@ def demo(
 
     settings = load_settings()
     run = Demo(settings, open_dataset(dataset), events, rate, seed)
-    catalog, catalog_s = run.prepare()
+    catalog, prepare_s = run.prepare()
     with run.running(catalog) as stack:
         console.print(
             f"Broker {stack.bootstrap}, Valkey {stack.redis_url}. Playing {events:,} events.", markup=False
         )
-        result = asyncio.run(run.play(stack, started, catalog_s))
+        result = asyncio.run(run.play(stack, started, prepare_s))
         _report(result, settings.run)
         if json_file is not None:
             json_file.write_bytes(msgspec.json.format(msgspec.json.encode(result.summary), indent=2) + b"\n")

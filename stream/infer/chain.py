@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agents.demand import Demand, DemandSet
-
     from agents.shopper import Shopper
     from index.catalog import Catalog
     from index.recall import Candidate

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from agents.demand import Demand, DemandSet, Rung
 
+from agents.demand import Demand, DemandSet, Rung
 from index.errors import EncoderUnavailableError
 from index.recall import Query, RecallRequest
 from stream.dead import dead_record
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agents.ladder import Ladder
-
     from index.recall import Recall, RecallResult
     from stream.infer.source import Received
     from stream.outbox import Outbox

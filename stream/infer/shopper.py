@@ -11,7 +11,6 @@ from stream.gate.activity import DAY_MS
 
 if TYPE_CHECKING:
     from agents.demand import Demand
-
     from stream.gate.activity import Recent
     from stream.triggers import Trigger
 

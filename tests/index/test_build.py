@@ -207,14 +207,16 @@ def test_a_build_is_current_until_source_columns_popularity_or_encoder_change(
     tmp_path: Path, write_items: WriteItems, encoder: WordEncoder, other_encoder: WordEncoder
 ) -> None:
     source, out = write_items(GOOD), tmp_path / "out"
-    assert not is_current(out, source, encoder)
+    assert not is_current(out, source, encoder.fingerprint)
     build_catalog(source, out, encoder, popularity={"1": 3})
-    assert is_current(out, source, encoder, popularity={"1": 3})
-    assert not is_current(out, source, encoder, popularity={"1": 4})
-    assert not is_current(out, source, encoder, columns=Columns(price="cost"), popularity={"1": 3})
-    assert not is_current(out, source, other_encoder, popularity={"1": 3})
+    assert is_current(out, source, encoder.fingerprint, popularity={"1": 3})
+    assert not is_current(out, source, encoder.fingerprint, popularity={"1": 4})
+    assert not is_current(
+        out, source, encoder.fingerprint, columns=Columns(price="cost"), popularity={"1": 3}
+    )
+    assert not is_current(out, source, other_encoder.fingerprint, popularity={"1": 3})
     write_items([*GOOD, {"item_id": "3", "title": "new"}])
-    assert not is_current(out, source, encoder, popularity={"1": 3})
+    assert not is_current(out, source, encoder.fingerprint, popularity={"1": 3})
 
 
 def test_a_damaged_build_is_not_current(
@@ -222,9 +224,9 @@ def test_a_damaged_build_is_not_current(
 ) -> None:
     source, out = write_items(GOOD), tmp_path / "out"
     build_catalog(source, out, encoder)
-    assert is_current(out, source, encoder)
+    assert is_current(out, source, encoder.fingerprint)
     os.truncate(out / "vectors.faiss", 100)
-    assert not is_current(out, source, encoder)
+    assert not is_current(out, source, encoder.fingerprint)
 
 
 def test_a_popularity_handed_in_wins_over_the_files(

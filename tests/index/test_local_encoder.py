@@ -22,6 +22,7 @@ from index import (
     open_recall,
 )
 from index.local_encoder import packaged_model
+from index.settings import encoder_fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +127,7 @@ def test_a_broken_model_is_an_error_that_names_its_folder(tmp_path: Path) -> Non
 def test_a_device_that_is_not_there_is_an_error() -> None:
     with pytest.raises(EncoderUnavailableError, match="nonsense"):
         SentenceTransformerEncoder(device="nonsense")
+
+
+def test_the_fingerprint_is_told_alike_without_loading_the_model(minilm: SentenceTransformerEncoder) -> None:
+    assert encoder_fingerprint(EncoderSettings()) == minilm.fingerprint

@@ -61,6 +61,7 @@ def test_event_topics_of_different_numbers_of_partitions_are_refused_with_their_
     assert f"{settings.prefix}views 2" in caught.value.message
 
 
-def test_a_broker_that_does_not_answer_is_named() -> None:
+def test_a_broker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.topics._BOOTSTRAP_MS", 500)
     with pytest.raises(BrokerUnavailableError, match=r"127\.0\.0\.1:1"):
         create_topics(KafkaSettings(brokers="127.0.0.1:1"))

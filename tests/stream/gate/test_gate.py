@@ -173,7 +173,7 @@ def build(drawn: list[Any]) -> list[Arrival]:
     return made
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(arrivals, max_size=40))
 def test_received_is_applied_and_duplicate_and_late_and_dead(drawn: list[Any]) -> None:
     partition = Partition(0)

@@ -148,7 +148,7 @@ class GateSettings(_Model):
     checkpoint_s: float = Field(default=1.0, gt=0, description="Seconds between checkpoints.")
     batch_events: int = Field(default=5000, ge=1, description="Most events read from the broker at one time.")
     merge_wait_ms: int = Field(
-        default=40,
+        default=75,
         ge=0,
         description="How long after an event was read the shopper's other topics must have been found without "
         "earlier ones. Raise it where producers deliver late.",

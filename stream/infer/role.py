@@ -12,6 +12,7 @@ from mode import Service
 from agents.ladder import Ladder
 from agents.runtime import open_runtime
 from index.catalog import Catalog
+from index.recall import Query, RecallRequest
 from index.settings import open_recall
 from stream.infer.pipeline import Pipeline
 from stream.infer.source import TriggerBatch, TriggerSource
@@ -89,6 +90,8 @@ class InferRole(Service):  # type: ignore[misc]  # mode has no types that mypy m
         self.redis = await connect_redis(stream.redis)
         await self._outbox.start()
         await self._ladder.prepare()
+        # The first search pages the index in and warms the encoder; no trigger should wait for that.
+        await asyncio.to_thread(self._recall.recall, [RecallRequest((Query("anything"),))])
         store = SlateStore(self.redis, stream.redis.prefix, stream.slates)
         await _publish_popular(store, self._recall)
         self.pipeline = Pipeline(self._ladder, self._recall, store, self._outbox, stream.kafka, stream.infer)

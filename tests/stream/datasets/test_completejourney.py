@@ -221,6 +221,7 @@ def real() -> CompleteJourney:
     return CompleteJourney()
 
 
+@pytest.mark.real
 def test_the_real_catalogue_has_twenty_thousand_whole_rows(real: CompleteJourney) -> None:
     rows = list(real.catalog())
     assert len(rows) == len({row["item_id"] for row in rows}) == 20_000
@@ -229,6 +230,7 @@ def test_the_real_catalogue_has_twenty_thousand_whole_rows(real: CompleteJourney
     assert [row["popularity"] for row in rows] == sorted((row["popularity"] for row in rows), reverse=True)
 
 
+@pytest.mark.real
 def test_the_first_real_events_are_in_order_with_their_orders_unchanged(real: CompleteJourney) -> None:
     events = list(real.events(seed=1, limit=10_000))
     assert [e["ts"] for e in events] == sorted(e["ts"] for e in events)
@@ -238,6 +240,7 @@ def test_the_first_real_events_are_in_order_with_their_orders_unchanged(real: Co
     assert 1.5 < (len(events) - len(orders)) / len(orders) < 6
 
 
+@pytest.mark.real
 def test_the_real_lines_add_up(real: CompleteJourney) -> None:
     tally = real.tally()
     assert tally.read == 1_469_307 == tally.kept + sum(tally.dropped.values())

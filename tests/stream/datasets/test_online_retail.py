@@ -168,6 +168,7 @@ def real() -> OnlineRetail:
     return OnlineRetail(REAL)
 
 
+@pytest.mark.real
 def test_the_real_lines_add_up_and_cover_the_catalogue(real: OnlineRetail) -> None:
     tally = real.tally()
     assert tally.read == 370_931 == tally.kept + sum(tally.dropped.values())
@@ -177,6 +178,7 @@ def test_the_real_lines_add_up_and_cover_the_catalogue(real: OnlineRetail) -> No
     assert others / tally.kept < 0.06
 
 
+@pytest.mark.real
 def test_the_first_real_events_are_in_order_and_unique(real: OnlineRetail) -> None:
     events = list(real.events(limit=10_000))
     assert [e["ts"] for e in events] == sorted(e["ts"] for e in events)

@@ -40,7 +40,7 @@ __all__ = ["Demo", "DemoResult"]
 
 # The player holds back while more triggers than this wait for their slate, so that the demo shows
 # the pace that this machine's model keeps up with, and not the ladder under overload.
-_MOST_OUTSTANDING = 8
+_MOST_OUTSTANDING = 4
 _WORKER_READY_S = 300.0
 _DRAIN_S = 120.0
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    events: Annotated[int, typer.Option(min=1, help="Events to play.")] = 4000,
+    events: Annotated[int, typer.Option(min=1, help="Events to play.")] = 2000,
     dataset: Annotated[
         str, typer.Option(help="completejourney, or a CSV file of UCI Online Retail.")
     ] = "completejourney",

@@ -133,7 +133,8 @@ class Demo:
                 yield stack
             finally:
                 # Before the broker and Valkey, so that its last checkpoint has somewhere to go.
-                stack.supervisor.stop("worker")
+                if "worker" in stack.supervisor.children:
+                    stack.supervisor.stop("worker")
 
     async def play(self, stack: EmbeddedStack, started: float, prepare_s: float) -> DemoResult:
         """Play the events and wait until every trigger has its outcome."""

@@ -32,11 +32,13 @@ def send(
     from console.output import console, print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
     from stream.datasets import open_dataset  # noqa: PLC0415
+    from stream.kafka_clients import check_broker  # noqa: PLC0415
     from stream.player import Player  # noqa: PLC0415
     from stream.topics import create_topics  # noqa: PLC0415
 
     kafka = load_settings().stream.kafka
     dataset = open_dataset(source, file=file)
+    asyncio.run(check_broker(kafka))
     create_topics(kafka)
 
     async def play() -> Sent:

@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test unit lint format types install install-demo bench clean help
+.PHONY: demo test unit lint format types install install-demo bench bench-gate docs clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,15 @@ bench: install ## Measure latencies and rates on this machine
 	$(BIN)/python bench/recall_latency.py
 	$(BIN)/python bench/u2q_local.py
 	$(BIN)/python bench/trigger_to_slate.py
+
+bench-gate: install $(VENV)-quix/.done ## The gate beside its peers, on one topic of Apache Kafka
+	$(BIN)/python -m bench.gate.run --quix $(VENV)-quix/bin/python $(ARGS)
+
+# Quix Streams pins another Kafka client than the one beside it here: an environment of its own.
+$(VENV)-quix/.done:
+	$(PYTHON) -m venv $(VENV)-quix
+	$(VENV)-quix/bin/python -m pip install --disable-pip-version-check -q quixstreams
+	@touch $@
 
 docs: install ## Write docs/configuration.md from the settings
 	$(BIN)/python -m console.configuration > docs/configuration.md

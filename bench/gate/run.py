@@ -53,7 +53,8 @@ def contend(argv: list[str], environment: dict[str, str], count: int) -> dict[st
         timeout=600,
         check=False,
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    # Faust's worker may put a terminal's escape sequence before the line.
+    lines = [line[line.index("{") :] for line in done.stdout.splitlines() if '{"events"' in line]
     if not lines:
         sys.exit(f"{' '.join(argv)} measured nothing:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return dict(json.loads(lines[-1]))

@@ -51,6 +51,17 @@ $(VENV)-quix/.done:
 docs: install ## Write docs/configuration.md from the settings
 	$(BIN)/python -m console.configuration > docs/configuration.md
 
+# Finished seeds are kept in .nearline/chaos and not run again; ARGS="--minutes 30" ends early, and another
+# `make chaos` goes on from there.
+SEEDS ?= 50
+chaos: install ## Kill, stop and cut off gate workers by SEEDS seeds, and have the outcome judged
+	$(BIN)/python -m tests.chaos.run --seeds $(SEEDS) $(ARGS)
+
+chaos-fuzz: install ## A million hostile records through the decoder and the gate
+	$(BIN)/python -m tests.chaos.fuzz $(ARGS)
+
+.PHONY: chaos chaos-fuzz
+
 install-demo: $(VENV)/.demo
 install: $(VENV)/.dev
 

@@ -39,8 +39,8 @@ agents:
     model: my-model
 ```
 
-Trigger rules are a file of their own; `nearline rules show` prints the default with its comments, which are its
-manual, and `nearline rules check FILE` checks yours.
+Trigger rules are a file of their own; `nearline rules show --default` prints the default with its comments, which are
+its manual, `nearline rules check FILE` checks yours, and `nearline rules set FILE --note WHY` puts it in force.
 """
 
 

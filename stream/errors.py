@@ -6,6 +6,7 @@ NearlineError
     ├── RedisUnavailableError    Redis or Valkey cannot be reached
     ├── TopicMismatchError       the event topics do not share one number of partitions
     ├── RulesError          a rules file is wrong; names file, rule, field and what was expected
+    │   └── RulesConflictError   somebody else changed the rules in between; tells who and why
     ├── FencedError              another worker has taken this partition over
     ├── DatasetError             shopping data cannot be read (stream/datasets)
     ├── EmbeddedError            a part of the embedded stack failed (stream/embedded)
@@ -14,13 +15,19 @@ NearlineError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nearline import NearlineError
+
+if TYPE_CHECKING:
+    from stream.gate.rulebook import Version
 
 __all__ = [
     "BrokerUnavailableError",
     "CheckpointError",
     "FencedError",
     "RedisUnavailableError",
+    "RulesConflictError",
     "RulesError",
     "StreamError",
     "TopicMismatchError",
@@ -45,6 +52,14 @@ class TopicMismatchError(StreamError):
 
 class RulesError(StreamError):
     """A rules file was refused. Nothing was changed: the rules in force stay in force."""
+
+
+class RulesConflictError(RulesError):
+    """Another version than the one begun from is in force: ``current``, with its author and note."""
+
+    def __init__(self, message: str, *, current: Version | None, way_out: str = "") -> None:
+        super().__init__(message, way_out=way_out)
+        self.current = current
 
 
 class FencedError(StreamError):

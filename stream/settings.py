@@ -143,7 +143,9 @@ class GateSettings(_Model):
     """From events to triggers."""
 
     rules: Path | None = Field(
-        default=None, description="Rules file; without one, the commented default of the package."
+        default=None,
+        description="Rules file that counts while the book of rules is empty; without one, the commented default of "
+        "the package. Once `nearline rules set` has written a version, the book counts.",
     )
     checkpoint_s: float = Field(default=1.0, gt=0, description="Seconds between checkpoints.")
     batch_events: int = Field(default=5000, ge=1, description="Most events read from the broker at one time.")

@@ -9,8 +9,9 @@ import os
 import signal
 import time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from nearline import NearlineError
 from stream.embedded.ports import require_free
 from stream.faust_app import NearlineApp, make_app
 from stream.kafka_clients import check_broker
@@ -88,10 +89,21 @@ def run_worker(
         worker.app.Worker(
             loglevel=None, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True
         ).execute_from_commandline()
-    except SystemExit:
-        pass
+    except SystemExit as ended:
+        if ended.code and worker.failure is None:
+            _reraise(ended)
     if worker.failure is not None:
         raise worker.failure
+
+
+def _reraise(ended: SystemExit) -> NoReturn:
+    """Say why a service of the worker could not start or crashed; Faust would only print it and exit."""
+    error: BaseException | None = ended
+    while error is not None:
+        if isinstance(error, NearlineError):
+            raise error
+        error = error.__context__
+    raise ended
 
 
 def _quieten_collector() -> None:

@@ -233,7 +233,9 @@ class KafkaCluster:
     def _format(self, command: list[str], properties: Path) -> None:
         # What a format that was cut off left behind would make the next one fail.
         shutil.rmtree(properties.parent / "data", ignore_errors=True)
-        argv = [*command, "kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(properties)]
+        # With "=", because an id may begin with a dash.
+        cluster = f"--cluster-id={self.cluster_id}"
+        argv = [*command, "kafka.tools.StorageTool", "format", cluster, "-c", str(properties)]
         done = subprocess.run(  # noqa: S603  # java on our own jars
             argv, capture_output=True, text=True, check=False, timeout=_FORMAT_TIMEOUT_S
         )

@@ -18,7 +18,16 @@ from stream.errors import CheckpointError
 if TYPE_CHECKING:
     from stream.events import Event
 
-__all__ = ["DAY_MS", "STATE_VERSION", "WEEK_MS", "Activity", "LedgerEntry", "Recent", "week_of"]
+__all__ = [
+    "DAY_MS",
+    "STATE_VERSION",
+    "WEEK_MS",
+    "Activity",
+    "LedgerEntry",
+    "Recent",
+    "decode_recent",
+    "week_of",
+]
 
 STATE_VERSION = 1
 
@@ -62,11 +71,12 @@ class _State(msgspec.Struct, array_like=True):
     counts: dict[str, list[int]]
     ledger: list[LedgerEntry]
     ring: list[msgspec.Raw]
+    built: int = 0
 
 
 _encode = msgspec.json.encode
 _decode_state = msgspec.json.Decoder(_State).decode
-_decode_recent = msgspec.json.Decoder(Recent).decode
+decode_recent = msgspec.json.Decoder(Recent).decode
 
 
 def week_of(ts: int) -> int:
@@ -85,10 +95,11 @@ class Activity:
         counts: key of a condition to the event times that count for it, ascending.
         ledger: (week, category) to [cents, quantity, lines].
         ring: event id to (event time, encoded :class:`Recent`), ascending in event time.
+        built: generation of the partition's rules that the counts belong to (``stream.gate.in_force``).
         touched: number of the checkpoint in whose second the shopper was last active.
     """
 
-    __slots__ = ("counts", "fired", "last_fired", "last_ts", "ledger", "ring", "seq", "touched")
+    __slots__ = ("built", "counts", "fired", "last_fired", "last_ts", "ledger", "ring", "seq", "touched")
 
     def __init__(self) -> None:
         self.seq = 0
@@ -98,6 +109,7 @@ class Activity:
         self.counts: dict[str, list[int]] = {}
         self.ledger: dict[tuple[int, str], list[int]] = {}
         self.ring: dict[str, tuple[int, bytes]] = {}
+        self.built = 0
         self.touched = 0
 
     def remember(self, event: Event, category: str, cents: int, capacity: int) -> None:
@@ -176,7 +188,8 @@ class Activity:
         head = _encode([STATE_VERSION, self.seq, self.last_ts, self.last_fired])
         fired = _encode(self.fired, order="sorted") if self.fired else b"{}"
         counts = _encode(self.counts, order="sorted") if self.counts else b"{}"
-        return b",".join((head[:-1], fired, counts, self.ledger_json(), self.ring_json())) + b"]"
+        tail = b",%d]" % self.built if self.built else b"]"
+        return b",".join((head[:-1], fired, counts, self.ledger_json(), self.ring_json())) + tail
 
     @classmethod
     def decode(cls, data: bytes, user: str) -> Activity:
@@ -195,7 +208,7 @@ class Activity:
             state = _decode_state(data)
             ring = {}
             for raw in state.ring:
-                recent = _decode_recent(raw)
+                recent = decode_recent(raw)
                 ring[recent.event_id] = (recent.ts, bytes(raw))
         except (msgspec.DecodeError, IndexError, RecursionError) as error:
             raise CheckpointError(
@@ -210,4 +223,5 @@ class Activity:
         activity.counts = state.counts
         activity.ledger = {(e.week, e.category): [e.cents, e.quantity, e.lines] for e in state.ledger}
         activity.ring = ring
+        activity.built = state.built
         return activity

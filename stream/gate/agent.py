@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 
 from stream.errors import FencedError
 from stream.gate.accounting import Accounting
+from stream.gate.in_force import begin, follow
 from stream.redis_client import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stream.gate.checkpoint import CheckpointStore
+    from stream.gate.conditions import CompiledRules
     from stream.gate.gate import Arrival, Gate, Partition
+    from stream.gate.in_force import InForce
+    from stream.gate.live_rules import LiveRules
     from stream.outbox import Outbox
     from stream.settings import GateSettings, KafkaSettings
 
@@ -41,17 +45,23 @@ class GateAgent:
         gate: Gate,
         store: CheckpointStore,
         outbox: Outbox,
+        rules: LiveRules,
         kafka: KafkaSettings,
         settings: GateSettings,
     ) -> None:
         self._gate = gate
         self._store = store
         self._outbox = outbox
+        self._rules = rules
         self._triggers_topic = kafka.triggers_topic
         self._dead_topic = kafka.dead_topic
         self._settings = settings
         self._partitions: dict[int, Partition] = {}
         self._written: dict[int, dict[str, int]] = {}
+        self._confirmed: dict[int, float] = {}
+        # Long before the broker may give a silent worker's partitions to another.
+        self._lease_s = kafka.session_timeout_s / 2
+        self._fenced: FencedError | None = None
         self._lock = asyncio.Lock()
         self._checkpoints = 0
         self.checkpointed_at: float | None = None
@@ -70,14 +80,35 @@ class GateAgent:
         """Shoppers in memory, over all owned partitions."""
         return sum(len(partition.users) for partition in self._partitions.values())
 
+    def rules_in_force(self) -> dict[int, str]:
+        """The version of the rules by owned partition."""
+        return {
+            number: partition.rules.version if partition.rules is not None else ""
+            for number, partition in sorted(self._partitions.items())
+        }
+
     async def take_over(self, number: int) -> Partition:
-        """Own a partition; its offsets say where to go on, as far as they are known."""
+        """Own a partition; its offsets say where to go on, as far as they are known.
+
+        Raises:
+            FencedError: another worker took it over in the same moment.
+            CheckpointError: the checkpoint, or the rules it was made under, cannot be read.
+        """
         async with self._lock:
+            began = time.monotonic()
             partition = await patiently(
                 f"taking over partition {number}", lambda: self._store.take_over(number)
             )
-            self._partitions[number] = partition
             self._written.pop(number, None)
+            in_force = partition.in_force
+            if in_force is None:
+                # Fresh, or of a checkpoint that does not say. Whoever comes after must know.
+                partition.settled = not partition.offsets
+                await self._change(partition, self._rules.seed if partition.offsets else self._rules.newest)
+            else:
+                partition.rules = await patiently("reading rules", lambda: self._rules.of(in_force))
+            self._confirmed[number] = began
+            self._partitions[number] = partition
             log.info("partition %d is ours, generation %d", number, partition.epoch)
             return partition
 
@@ -90,7 +121,7 @@ class GateAgent:
                 if partition is None:
                     continue
                 try:
-                    await self._write(partition)
+                    await self._write(partition, clean=partition.settled)
                 except FencedError as error:
                     log.warning("%s", error)
                 finally:
@@ -104,7 +135,7 @@ class GateAgent:
         """
         async with self._lock:
             partition = self._partitions.get(number)
-            if partition is None or partition.epoch != epoch:
+            if partition is None or partition.epoch != epoch or not await self._still_ours(partition):
                 return
             users = {a.event.user_id for a in batch if not isinstance(a.event, Exception)}
             await patiently("loading shoppers", lambda: self._store.load(partition, users))
@@ -114,10 +145,76 @@ class GateAgent:
             for user, trigger in outcome.triggers:
                 await self._outbox.send(self._triggers_topic, trigger, key=user)
 
+    def settle(self, number: int, epoch: int) -> None:
+        """Take note that all that an earlier owner may have applied is applied; the rules may change now."""
+        partition = self._partitions.get(number)
+        if partition is not None and partition.epoch == epoch:
+            partition.settled = True
+
+    async def change_rules(self) -> int:
+        """Bring partitions under the newest rules; return how many are not there yet.
+
+        The boundary is written, with a checkpoint of all before it, before anything is evaluated by
+        the new rules. An earlier owner that was killed may have published triggers beyond its last
+        checkpoint, so its events are first evaluated again by the rules they were published under:
+        until then the partition is not settled and waits.
+
+        Raises:
+            FencedError: a partition has another owner.
+        """
+        newest = self._rules.newest
+        if all(partition.rules is newest for partition in self._partitions.values()):
+            return 0
+        async with self._lock:
+            waiting = [p for p in self._partitions.values() if p.rules is not newest]
+            settled = [partition for partition in waiting if partition.settled]
+            if settled:
+                await self._outbox.flush()
+            for partition in settled:
+                try:
+                    await self._change(partition, newest)
+                except FencedError:
+                    self._partitions.pop(partition.number, None)
+                    raise
+            return len(waiting) - len(settled)
+
+    async def _change(self, partition: Partition, rules: CompiledRules) -> None:
+        before = partition.in_force
+        if before is not None and (before.version, before.digest) == (rules.number, rules.digest):
+            partition.rules = rules
+            return
+        change = begin(rules) if before is None else follow(before, rules)
+        await self._write(partition, change=change)
+        partition.rules, partition.in_force = rules, change
+        if before is not None:
+            log.info(
+                "partition %d is under rules %s from %s", partition.number, rules.version, partition.offsets
+            )
+
+    async def _still_ours(self, partition: Partition) -> bool:
+        """Whether the partition is ours, asked where we may have stood still for as long as a session.
+
+        A worker that wakes must publish nothing of what it reads then: the owner may be under other rules.
+        """
+        number, now = partition.number, time.monotonic()
+        if now - self._confirmed.get(number, 0.0) <= self._lease_s:
+            return True
+        try:
+            await patiently("asking whose a partition is", lambda: self._store.confirm(partition))
+        except FencedError as error:
+            self._fenced = error  # the next checkpoint tells the source
+            self._partitions.pop(number, None)
+            return False
+        self._confirmed[number] = now
+        return True
+
     async def checkpoint(self) -> None:
         """Write what changed. Raises :class:`FencedError` if a partition has another owner."""
         async with self._lock:
             await self._outbox.flush()
+            fenced, self._fenced = self._fenced, None
+            if fenced is not None:
+                raise fenced
             for partition in list(self._partitions.values()):
                 try:
                     await self._write(partition)
@@ -132,13 +229,18 @@ class GateAgent:
         """Offsets per partition and topic of the last checkpoints this worker wrote."""
         return self._written
 
-    async def _write(self, partition: Partition) -> None:
+    async def _write(
+        self, partition: Partition, *, clean: bool = False, change: InForce | None = None
+    ) -> None:
+        began = time.monotonic()
+        windows = (partition.rules or self._gate.rules).windows
         for user in partition.dirty:
-            partition.users[user].trim(self._settings.ledger_weeks, self._gate.rules.windows)
+            partition.users[user].trim(self._settings.ledger_weeks, windows)
         await patiently(
             f"writing the checkpoint of partition {partition.number}",
-            lambda: self._store.write(partition, _now_ms()),
+            lambda: self._store.write(partition, _now_ms(), clean=clean, change=change),
         )
+        self._confirmed[partition.number] = began
         self._written[partition.number] = dict(partition.offsets)
 
     def _forget_idle(self) -> None:

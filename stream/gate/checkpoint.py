@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import WatchError
 
 from stream.errors import CheckpointError, FencedError
 from stream.gate.accounting import Accounting
 from stream.gate.activity import Activity
 from stream.gate.gate import Partition
+from stream.gate.in_force import Boundary, InForce
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,13 +31,19 @@ FORMAT_VERSION = 1
 
 
 class Offsets(msgspec.Struct):
-    """What ``nl:offsets:{pN}`` holds: the next offset per topic, and the accounting up to there."""
+    """What ``nl:offsets:{pN}`` holds: the next offset per topic, and the accounting up to there.
+
+    ``rules`` evaluate what comes after; None in checkpoints that do not say. ``clean`` says that the
+    owner has applied nothing beyond: it left after writing this.
+    """
 
     version: int
     epoch: int
     at: int
     offsets: dict[str, int]
     counts: Accounting
+    rules: InForce | None = None
+    clean: bool = False
 
 
 class _Version(msgspec.Struct):
@@ -63,6 +71,10 @@ class CheckpointStore:
         """Key of the generation of a partition's owner."""
         return f"{self._prefix}epoch:{{p{partition}}}"
 
+    def boundaries_key(self, partition: int) -> str:
+        """Key of where a partition changed its rules."""
+        return f"{self._prefix}boundaries:{{p{partition}}}"
+
     async def take_over(self, number: int) -> Partition:
         """Become the owner of a partition: fence every earlier owner, then read where to go on.
 
@@ -75,7 +87,25 @@ class CheckpointStore:
         if offsets is not None:
             partition.offsets = offsets.offsets
             partition.counts = offsets.counts
+            partition.in_force = offsets.rules
+            partition.settled = offsets.clean and offsets.epoch == epoch - 1
         return partition
+
+    async def confirm(self, partition: Partition) -> None:
+        """Ask whether the partition is still this owner's.
+
+        Raises:
+            FencedError: another worker has taken it over.
+        """
+        epoch = int(await self._redis.get(self.epoch_key(partition.number)) or 0)
+        if epoch != partition.epoch:
+            raise self._fenced(partition, epoch)
+
+    async def read_boundaries(self, number: int) -> list[Boundary]:
+        """Where a partition changed its rules, in order; the first is where it began."""
+        values = await self._redis.hgetall(self.boundaries_key(number))
+        found = [msgspec.json.decode(value, type=Boundary) for value in values.values()]
+        return sorted(found, key=lambda boundary: boundary.generation)
 
     async def read_offsets(self, number: int) -> Offsets | None:
         """The last checkpoint of a partition; None if there is none."""
@@ -107,8 +137,13 @@ class CheckpointStore:
             if isinstance(value, bytes):  # None where there is no state; text only if a client decoded it
                 partition.users[user] = Activity.decode(value, user)
 
-    async def write(self, partition: Partition, now: int) -> int:
+    async def write(
+        self, partition: Partition, now: int, *, clean: bool = False, change: InForce | None = None
+    ) -> int:
         """Write the changed states and the offsets; return the number of states.
+
+        ``change`` is what evaluates the events from here on, where that changes; ``clean`` says that
+        the owner leaves.
 
         What the checkpoint covers must be acknowledged by the broker before. On success the
         partition is clean; on any error it is as it was.
@@ -118,22 +153,34 @@ class CheckpointStore:
         """
         number = partition.number
         states = {self.state_key(number, user): partition.users[user].encode() for user in partition.dirty}
+        rules = change or partition.in_force
         offsets = msgspec.json.encode(
-            Offsets(FORMAT_VERSION, partition.epoch, now, partition.offsets, partition.counts)
+            Offsets(FORMAT_VERSION, partition.epoch, now, partition.offsets, partition.counts, rules, clean)
         )
-        async with self._redis.pipeline(transaction=True) as pipe:
-            await pipe.watch(self.epoch_key(number))
-            epoch = int(await pipe.get(self.epoch_key(number)) or 0)
-            if epoch != partition.epoch:
-                raise self._fenced(partition, epoch)
-            pipe.multi()  # type: ignore[no-untyped-call]  # redis-py left it without types
-            if states:
-                pipe.mset(states)
-            pipe.set(self.offsets_key(number), offsets)
-            try:
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                await pipe.watch(self.epoch_key(number))
+                epoch = int(await pipe.get(self.epoch_key(number)) or 0)
+                if epoch != partition.epoch:
+                    raise self._fenced(partition, epoch)
+                pipe.multi()  # type: ignore[no-untyped-call]  # redis-py left it without types
+                if states:
+                    pipe.mset(states)
+                pipe.set(self.offsets_key(number), offsets)
+                if change is not None:
+                    boundary = Boundary(
+                        change.generation, change.version, change.digest, partition.offsets, now
+                    )
+                    pipe.hset(
+                        self.boundaries_key(number), str(change.generation), msgspec.json.encode(boundary)
+                    )
                 await pipe.execute()
-            except WatchError:
-                raise self._fenced(partition, epoch + 1) from None
+        except WatchError as error:
+            # redis-py says the same of a connection lost while watching; only the epoch tells which it was.
+            epoch = int(await self._redis.get(self.epoch_key(number)) or 0)
+            if epoch != partition.epoch:
+                raise self._fenced(partition, epoch) from None
+            raise RedisConnectionError(f"lost while the checkpoint was written: {error}") from error
         partition.dirty.clear()
         return len(states)
 

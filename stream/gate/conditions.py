@@ -12,14 +12,18 @@ import zlib
 from bisect import insort
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from stream.gate.activity import decode_recent
+from stream.gate.rule_checks import SHARE_STEPS
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from stream.events import Event
     from stream.gate.activity import Activity
     from stream.gate.rules import Rule, RuleSet
 
 __all__ = ["CompiledRules", "Firing"]
 
-_SHARE_STEPS = 10_000
 _HOUR_MS = 3_600_000
 
 
@@ -69,7 +73,7 @@ class _Rule:
         self.every = rule.when.all is not None
         self.cooldown = rule.cooldown
         self.min_gap = rule.min_gap
-        self.share = round(rule.share * _SHARE_STEPS)
+        self.share = round(rule.share * SHARE_STEPS)
         self.hours = frozenset(rule.hours) if rule.hours is not None else None
         self.counters: list[_Counter] = []
         for number, condition in enumerate(rule.when.conditions):
@@ -103,8 +107,8 @@ class _Rule:
             return False
         if self.hours is not None and ts // _HOUR_MS % 24 not in self.hours:
             return False
-        if self.share < _SHARE_STEPS:
-            bucket = zlib.crc32(f"{self.id}\0{event.user_id}".encode()) % _SHARE_STEPS
+        if self.share < SHARE_STEPS:
+            bucket = zlib.crc32(f"{self.id}\0{event.user_id}".encode()) % SHARE_STEPS
             return bucket < self.share
         return True
 
@@ -113,12 +117,16 @@ class CompiledRules:
     """A :class:`~stream.gate.rules.RuleSet` indexed by event type.
 
     Attributes:
-        version: the rule set's digest; triggers carry it.
+        number: version in the book of rules; 0 for a rules file.
+        digest: the rule set's digest.
+        version: what triggers carry: ``NUMBER:DIGEST``, or the digest alone for a rules file.
         windows: window in milliseconds by condition key.
     """
 
-    def __init__(self, rules: RuleSet) -> None:
-        self.version = rules.digest
+    def __init__(self, rules: RuleSet, number: int = 0) -> None:
+        self.number = number
+        self.digest = rules.digest
+        self.version = f"{number}:{rules.digest}" if number else rules.digest
         self.windows: dict[str, int] = {}
         self._by_type: dict[str, tuple[_Counter, ...]] = {}
         by_type: dict[str, list[_Counter]] = {}
@@ -172,6 +180,32 @@ class CompiledRules:
             for rule in candidates
             if rule.met(activity, event, category) and rule.free(activity, event)
         ]
+
+    def recount(self, activity: Activity, keys: Collection[str]) -> None:
+        """Make the counts of the conditions ``keys`` from the shopper's recent events.
+
+        What the rule has fired on does not count again. Recent events do not know their session, so
+        what counts per session begins anew.
+        """
+        counts = activity.counts
+        for ts, fragment in activity.ring.values():
+            recent = decode_recent(fragment)
+            for counter in self._by_type.get(recent.type, ()):
+                if counter.key not in keys or counter.per == "session":
+                    continue
+                scene = recent.scene or None
+                if counter.scene is not None and scene != counter.scene:
+                    continue
+                if counter.scene_not is not None and scene == counter.scene_not:
+                    continue
+                fired = activity.fired.get(counter.rule.id)
+                if fired is not None and not counter.at_most and ts <= fired[1]:
+                    continue
+                slot = counter.key if counter.per == "user" else f"{counter.key}|{recent.category}"
+                times = counts.setdefault(slot, [])
+                times.append(ts)  # the ring ascends in event time
+                if len(times) > counter.keep:
+                    del times[0]
 
     @staticmethod
     def _fire(rule: _Rule, activity: Activity, event: Event, category: str) -> Firing:

@@ -13,12 +13,14 @@ from stream.dead import Origin, dead_record
 from stream.events import Defect, DefectiveEventError, Event
 from stream.gate.accounting import Accounting
 from stream.gate.activity import Activity
+from stream.gate.in_force import bring_under
 from stream.triggers import encode_trigger, trigger_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from stream.gate.conditions import CompiledRules
+    from stream.gate.in_force import InForce
 
 __all__ = ["Arrival", "Bounds", "Gate", "MergeKey", "Outcome", "Partition"]
 
@@ -60,6 +62,8 @@ class Partition:
         dirty: shoppers changed since the last checkpoint.
         offsets: per topic the offset of the next event to apply.
         counts: what became of the partition's events.
+        rules: the rules it is evaluated by, and ``in_force`` since where; without, the gate's own.
+        settled: whether all that an earlier owner may have applied is applied again.
     """
 
     number: int
@@ -68,6 +72,9 @@ class Partition:
     dirty: set[str] = field(default_factory=set)
     offsets: dict[str, int] = field(default_factory=dict)
     counts: Accounting = field(default_factory=Accounting)
+    rules: CompiledRules | None = None
+    in_force: InForce | None = None
+    settled: bool = False
 
 
 @dataclass(slots=True)
@@ -82,7 +89,7 @@ class Gate:
     """Applies batches to partitions.
 
     Args:
-        rules: the rules in force.
+        rules: the rules of partitions that have none of their own.
         bounds: lateness and sizes.
         categories: item id to category for every item of the catalogue; None if the gate knows no
             catalogue, and then every item is taken as it comes.
@@ -150,21 +157,24 @@ class Gate:
             else:
                 category = known
         cents = round(event.amount * 100) if event.amount else 0
-        fired = self.rules.observe(activity, event, category)
+        rules, in_force = partition.rules or self.rules, partition.in_force
+        if in_force is not None and activity.built < in_force.generation:
+            bring_under(rules, in_force.generation, in_force.since, activity)
+        fired = rules.observe(activity, event, category)
         activity.remember(event, category, cents, bounds.recent_events)
         if event.type == "order":
             activity.enter(ts, category, cents, event.quantity or 1)
         partition.dirty.add(user)
         counts.applied += 1
         if fired:
-            activity.trim(bounds.ledger_weeks, self.rules.windows)
+            activity.trim(bounds.ledger_weeks, rules.windows)
             ring, ledger = activity.ring_json(), activity.ledger_json()
             first = activity.seq - len(fired) + 1
             for place, firing in enumerate(fired):
                 head: dict[str, object] = {
                     "id": trigger_id(user, firing.rule, firing.ordinal),
                     "rule": firing.rule,
-                    "rules": self.rules.version,
+                    "rules": rules.version,
                     "user": user,
                     "seq": first + place,
                     "event_id": event.event_id,

@@ -85,6 +85,11 @@ class Merge:
         """Key of the newest event read of ``topic``."""
         return self._frontier[topic]
 
+    def next_offset(self, topic: str) -> int | None:
+        """Offset of the next event of ``topic`` to release; None where none is held."""
+        pending = self._pending[topic]
+        return pending[0].offset if pending else None
+
     def add(self, topic: str, arrivals: Sequence[Arrival], now: float) -> None:
         """Take in what was read of ``topic``, in its order, at ``now``."""
         if not arrivals:

@@ -11,14 +11,16 @@ from mode import Service
 
 from index.catalog import Catalog
 from index.errors import CatalogMissingError
+from stream.errors import FencedError
 from stream.gate.agent import GateAgent
 from stream.gate.checkpoint import CheckpointStore
-from stream.gate.conditions import CompiledRules
 from stream.gate.gate import Bounds, Gate
-from stream.gate.rules import load_rules
+from stream.gate.live_rules import POLL_S, LiveRules
+from stream.gate.rulebook import RuleBook
+from stream.gate.rules import DEFAULT_RULES, parse_rules, read_rules
 from stream.gate.source import EventBatch, EventSource
 from stream.outbox import Outbox
-from stream.redis_client import connect_redis
+from stream.redis_client import TRANSIENT, connect_redis, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,11 +42,12 @@ def add_gate(worker: Worker) -> None:
         RulesError: the rules file is wrong.
         CatalogError: the catalogue is damaged.
     """
-    ruleset = load_rules(worker.stream.gate.rules)
-    for warning in ruleset.warnings():
+    source = worker.stream.gate.rules or DEFAULT_RULES
+    text = read_rules(source)
+    for warning in parse_rules(text, str(source)).warnings():
         log.warning("%s", warning)
     channel = worker.app.channel(maxsize=4)
-    role = GateRole(worker, CompiledRules(ruleset), _categories(worker.index), channel)
+    role = GateRole(worker, text, str(source), _categories(worker.index), channel)
     worker.app.service(role)
 
     @worker.app.agent(channel, name="gate")  # type: ignore[untyped-decorator]
@@ -53,6 +56,8 @@ def add_gate(worker: Worker) -> None:
         async for batch in batches:
             try:
                 await role.agent.apply(batch.partition, batch.epoch, batch.arrivals)
+                if batch.settled:
+                    role.agent.settle(batch.partition, batch.epoch)
             except Exception as error:  # noqa: BLE001  # state and offsets stay at the checkpoint
                 worker.fail(error)
 
@@ -73,21 +78,21 @@ class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy ma
     redis: Redis
     agent: GateAgent
     source: EventSource
+    rules: LiveRules
 
     def __init__(
-        self, worker: Worker, rules: CompiledRules, categories: Mapping[str, str] | None, channel: Any
+        self,
+        worker: Worker,
+        seed: str,
+        seed_name: str,
+        categories: Mapping[str, str] | None,
+        channel: Any,
     ) -> None:
         super().__init__()
         self._worker = worker
-        self._rules = rules
+        self._seed = (seed, seed_name)
+        self._categories = categories
         self._channel = channel
-        settings = worker.stream.gate
-        bounds = Bounds(
-            lateness_ms=int(settings.lateness_s * 1000),
-            recent_events=settings.recent_events,
-            ledger_weeks=settings.ledger_weeks,
-        )
-        self._gate = Gate(rules, bounds, categories)
         self._outbox = Outbox(worker.stream.kafka, "nearline-gate")
 
     async def on_start(self) -> None:
@@ -96,8 +101,16 @@ class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy ma
         worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
         self.redis = await connect_redis(stream.redis)
         await self._outbox.start()
+        self.rules = LiveRules(RuleBook(self.redis, stream.redis.prefix), *self._seed)
+        await patiently("reading the book of rules", self.rules.start)
+        bounds = Bounds(
+            lateness_ms=int(stream.gate.lateness_s * 1000),
+            recent_events=stream.gate.recent_events,
+            ledger_weeks=stream.gate.ledger_weeks,
+        )
+        gate = Gate(self.rules.seed, bounds, self._categories)
         store = CheckpointStore(self.redis, stream.redis.prefix)
-        self.agent = GateAgent(self._gate, store, self._outbox, stream.kafka, stream.gate)
+        self.agent = GateAgent(gate, store, self._outbox, self.rules, stream.kafka, stream.gate)
         self.source = EventSource(self.agent, self._emit, worker.fail, stream.kafka, stream.gate)
         worker.readiness["gate"] = self.source.assigned.is_set
         worker.statistics["gate"] = self._statistics
@@ -107,6 +120,27 @@ class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy ma
         """Disconnect, after the source has written its last checkpoint."""
         await self._outbox.stop()
         await self.redis.aclose()
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _follow_rules(self) -> None:
+        """Ask for new rules every so often, and change to them."""
+        away = False
+        while not self.should_stop:
+            await self.sleep(POLL_S)
+            try:
+                await self.rules.refresh()
+                await self.agent.change_rules()
+                away = False
+            except TRANSIENT as error:
+                if not away:
+                    log.warning("Redis is away while asking for new rules (%s); asking on", error)
+                away = True
+            except FencedError as error:
+                log.warning("%s", error)
+                self.source.fence()
+            except Exception as error:  # noqa: BLE001  # a worker that cannot follow the rules must not go on
+                self._worker.fail(error)
+                return
 
     async def _emit(self, batch: EventBatch) -> None:
         await self._channel.put(batch)
@@ -120,6 +154,13 @@ class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy ma
             "balanced": counts.balanced,
             "users_in_memory": self.agent.users_in_memory,
             "lag": self.source.lag,
-            "rules": self._rules.version,
+            "rules": self.rules.newest.version,
+            "rules_by_partition": self.agent.rules_in_force(),
+            "rules_refused": self._refused(),
             "checkpoint_age_s": round(time.monotonic() - written, 3) if written else None,
         }
+
+    def _refused(self) -> dict[str, Any] | None:
+        """The version in the book that this worker cannot read, and why."""
+        refused = self.rules.refused
+        return None if refused is None else {"number": refused[0], "why": refused[1]}

@@ -25,8 +25,9 @@ from pydantic import (
 
 from stream.errors import RulesError
 from stream.events import EVENT_TYPES
+from stream.gate.rule_checks import impossible, unlikely
 
-__all__ = ["DEFAULT_RULES", "Condition", "Rule", "RuleSet", "When", "load_rules", "parse_rules"]
+__all__ = ["DEFAULT_RULES", "Condition", "Rule", "RuleSet", "When", "load_rules", "parse_rules", "read_rules"]
 
 DEFAULT_RULES = Path(__file__).with_name("rules.default.yaml")
 
@@ -176,17 +177,7 @@ class RuleSet(_Model):
 
     def warnings(self) -> list[str]:
         """What is allowed but rarely meant."""
-        found = []
-        for rule in self.rules:
-            counted = [c for c in rule.when.conditions if c.count is not None]
-            alone = counted if rule.when.any is not None or len(counted) == 1 else []
-            always = next((c for c in alone if c.count == 1), None)
-            if always and not (rule.cooldown or rule.min_gap):
-                kinds = ", ".join(always.types)
-                found.append(
-                    f"rule {rule.id}: fires on every event of type {kinds}; give it a `cooldown` or a higher `count`"
-                )
-        return found
+        return [f"rule {rule.id}: {finding.what}" for rule, finding in unlikely(self.rules)]
 
 
 def load_rules(path: Path | None = None) -> RuleSet:
@@ -196,17 +187,28 @@ def load_rules(path: Path | None = None) -> RuleSet:
         RulesError: naming file, line, rule, field and what was expected.
     """
     source = path or DEFAULT_RULES
+    return parse_rules(read_rules(source), str(source))
+
+
+def read_rules(path: Path) -> str:
+    """The text of a rules file.
+
+    Raises:
+        RulesError: it cannot be read.
+    """
     try:
-        text = source.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RulesError(
-            f"Rules file {source} cannot be read: {error}.", way_out="Name a readable YAML file."
+            f"Rules file {path} cannot be read: {error}.", way_out="Name a readable YAML file."
         ) from error
-    return parse_rules(text, str(source))
 
 
-def parse_rules(text: str, source: str) -> RuleSet:
-    """The rules in ``text``; ``source`` is what errors call it. See :func:`load_rules`."""
+def parse_rules(text: str, source: str, *, strict: bool = True) -> RuleSet:
+    """The rules in ``text``; ``source`` is what errors call it. See :func:`load_rules`.
+
+    Rules that were in force once are read with ``strict`` off: without looking for contradictions.
+    """
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -226,10 +228,10 @@ def parse_rules(text: str, source: str) -> RuleSet:
     if not isinstance(data, dict):
         raise RulesError(
             f"{source}: expected a mapping with `version` and `rules`, found {type(data).__name__}.",
-            way_out=f"Start from {DEFAULT_RULES.name}: `nearline rules show`.",
+            way_out=f"Start from {DEFAULT_RULES.name}: `nearline rules show --default`.",
         )
     try:
-        return RuleSet.model_validate(data)
+        rules = RuleSet.model_validate(data)
     except ValidationError as error:
         problems = error.errors()
         inner = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
@@ -237,6 +239,20 @@ def parse_rules(text: str, source: str) -> RuleSet:
         raise RulesError(
             "\n".join(lines), way_out="Nothing was changed; correct the file and check again."
         ) from error
+    if strict:
+        _refuse_impossible(rules, tree, data, source)
+    return rules
+
+
+def _refuse_impossible(rules: RuleSet, tree: yaml.Node | None, data: Any, source: str) -> None:
+    found = [
+        {"loc": ("rules", place, *finding.field), "msg": finding.what, "type": "value_error"}
+        for place, rule in enumerate(rules.rules)
+        for finding in impossible(rule)
+    ]
+    if found:
+        lines = [_explain(problem, tree, data, source) for problem in found]
+        raise RulesError("\n".join(lines), way_out="Nothing was changed; correct the file and check again.")
 
 
 def _explain(problem: Any, tree: yaml.Node | None, data: Any, source: str) -> str:

@@ -51,21 +51,31 @@ _LAST_CHECKPOINT_S = 15.0
 
 
 class EventBatch(NamedTuple):
-    """Events of one partition in the order to apply them, read by generation ``epoch``."""
+    """Events of one partition in the order to apply them, read by generation ``epoch``.
+
+    ``settled`` says that with them all is applied that an earlier owner can have read.
+    """
 
     partition: int
     epoch: int
     arrivals: Sequence[Arrival]
+    settled: bool = False
 
 
 class _Lane:
-    """What the source keeps of one owned partition."""
+    """What the source keeps of one owned partition.
 
-    __slots__ = ("epoch", "merge")
+    ``reach`` has the end of each topic as the broker first told it to this owner: no earlier owner
+    can have read further. ``settled`` says that all before has been emitted.
+    """
 
-    def __init__(self, epoch: int, merge: Merge) -> None:
+    __slots__ = ("epoch", "merge", "reach", "settled")
+
+    def __init__(self, epoch: int, merge: Merge, *, settled: bool) -> None:
         self.epoch = epoch
         self.merge = merge
+        self.reach: dict[str, int] = {}
+        self.settled = settled
 
 
 class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
@@ -167,6 +177,9 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
                 try:
                     await source._assign(set(assigned))
+                except FencedError as error:
+                    log.warning("%s", error)
+                    source.fence()
                 except Exception as error:  # noqa: BLE001  # aiokafka would only log it
                     source._fail(error)
 
@@ -214,8 +227,37 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
                 if tp.partition == number:
                     consumer.seek(tp, partition.offsets[tp.topic])
             merge = Merge(self._topics, self._settings.merge_wait_ms, self._settings.merge_limit_ms)
-            self._lanes[number] = _Lane(partition.epoch, merge)
+            self._lanes[number] = _Lane(partition.epoch, merge, settled=partition.settled)
         self.assigned.set()
+
+    def fence(self) -> None:
+        """Begin anew, because a partition has another owner."""
+        self._fenced.set()
+
+    async def _settle(self, consumer: AIOKafkaConsumer, number: int, lane: _Lane) -> None:
+        """Tell the agent once all has been emitted that an earlier owner can have read."""
+        reached = True
+        for topic in self._topics:
+            tp = TopicPartition(topic, number)
+            end = lane.reach.get(topic)
+            if end is None and (end := self._end(consumer, tp)) is None:
+                reached = False
+                continue
+            lane.reach[topic] = end
+            first = lane.merge.next_offset(topic)
+            reached = reached and await consumer.position(tp) >= end and (first is None or first >= end)
+        if reached:
+            lane.settled = True
+            await self._emit(EventBatch(number, lane.epoch, (), settled=True))
+
+    @staticmethod
+    def _end(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
+        """Where the topic ends for readers, by the broker's last answer; None before its first."""
+        # Not the high water mark: what an open transaction holds cannot be read.
+        end: int | None = consumer.last_stable_offset(tp)
+        if end is None or end < 0:
+            end = consumer.highwater(tp)
+        return end
 
     async def _starts(
         self, consumer: AIOKafkaConsumer, number: int, unknown: list[TopicPartition], *, fresh: bool
@@ -258,6 +300,8 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
                     count += len(records)
             resting.clear()
             for number, lane in list(self._lanes.items()):
+                if not lane.settled:
+                    await self._settle(consumer, number, lane)
                 if not len(lane.merge):
                     continue
                 horizon = await self._horizon(consumer, number)
@@ -292,10 +336,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         behind, asked, answered = [], time.time() * 1000, 0.0
         for topic in self._topics:
             tp = TopicPartition(topic, number)
-            # Not the high water mark: what an open transaction holds cannot be read.
-            end = consumer.last_stable_offset(tp)
-            if end is None or end < 0:
-                end = consumer.highwater(tp)
+            end = self._end(consumer, tp)
             polled = consumer.last_poll_timestamp(tp) or 0
             answered = max(answered, polled)
             if end is None or await consumer.position(tp) < end:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import redis
 from kafka import KafkaConsumer, TopicPartition
-from msgspec.json import encode
+from msgspec.json import decode, encode
 
 from stream.embedded.ports import LOOPBACK, free_ports
 from stream.embedded.supervisor import Supervisor
@@ -29,8 +29,9 @@ from stream.embedded.valkey import valkey_spec, valkey_url
 from stream.events import DefectiveEventError, EventDecoder
 from stream.gate.conditions import CompiledRules
 from stream.gate.gate import Arrival, Bounds, Gate, Partition
+from stream.gate.in_force import Boundary, begin, follow, generation_at
 from stream.gate.merge import BEFORE_ALL, next_key
-from stream.gate.rules import load_rules
+from stream.gate.rules import load_rules, parse_rules
 from stream.player import Player, Sent
 from stream.settings import GateSettings, KafkaSettings
 from stream.topics import create_topics
@@ -226,12 +227,46 @@ class GateProcess:
         for number, entries in arrivals.items():
             partition = Partition(number)
             entries.sort(key=lambda entry: (entry[0], entry[1], entry[2].offset))
-            outcome = gate.apply(partition, [arrival for _, _, arrival in entries], 0)
-            triggers += [value for _, value in outcome.triggers]
-            for user in partition.dirty:
-                partition.users[user].trim(settings.ledger_weeks, gate.rules.windows)
-                states[f"state:{{p{number}}}:{user}"] = partition.users[user].encode()
+            for boundary, stretch in self._stretches(number, [arrival for _, _, arrival in entries]):
+                if boundary is not None:
+                    rules = self._rules_of(boundary)
+                    before = partition.in_force
+                    partition.rules = rules
+                    partition.in_force = begin(rules) if before is None else follow(before, rules)
+                    assert partition.in_force.generation == boundary.generation
+                outcome = gate.apply(partition, stretch, 0)
+                triggers += [value for _, value in outcome.triggers]
+                for user in partition.dirty:
+                    windows = (partition.rules or gate.rules).windows
+                    partition.users[user].trim(settings.ledger_weeks, windows)
+                    states[f"state:{{p{number}}}:{user}"] = partition.users[user].encode()
+                partition.dirty.clear()
         return states, by_id(triggers)
+
+    def boundaries(self, number: int) -> list[Boundary]:
+        """Where a partition changed its rules, by Redis."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            values = client.hvals(f"{self.redis_prefix}boundaries:{{p{number}}}")
+        found = [decode(value, type=Boundary) for value in values]
+        return sorted(found, key=lambda boundary: boundary.generation)
+
+    def _stretches(self, number: int, arrivals: list[Arrival]) -> list[tuple[Boundary | None, list[Arrival]]]:
+        """A partition's events in order, cut where its rules changed."""
+        boundaries = self.boundaries(number)
+        assert [b.generation for b in boundaries] == list(range(len(boundaries)))
+        found: list[tuple[Boundary | None, list[Arrival]]] = [(b, []) for b in boundaries] or [(None, [])]
+        reached = 0
+        for arrival in arrivals:
+            generation = generation_at(boundaries, arrival.topic, arrival.offset)
+            assert generation >= reached, "a boundary is not one place in the order of events"
+            reached = generation
+            found[generation][1].append(arrival)
+        return found
+
+    def _rules_of(self, boundary: Boundary) -> CompiledRules:
+        with redis.Redis.from_url(self.redis_url) as client:
+            text = client.hget(f"{self.redis_prefix}rules:{{book}}:texts", boundary.digest)
+        return CompiledRules(parse_rules(text.decode(), "the book"), boundary.version)
 
     def triggers(self) -> dict[str, Trigger]:
         return by_id(self.records(self.kafka.triggers_topic))

@@ -203,9 +203,9 @@ def test_what_is_no_mapping_is_refused(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_hostile_file_is_refused_quickly_and_nothing_else(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(error(text)) < 20_000
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @given(st.text(max_size=200))

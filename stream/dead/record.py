@@ -1,4 +1,4 @@
-"""Dead records: what could not be used, where it came from and why."""
+"""The dead record: what could not be used, where it came from and why."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ class DeadRecord(msgspec.Struct, omit_defaults=True):
     value: str | None = None
     value_base64: str | None = None
     cut: bool = False
+
+    def original(self) -> bytes:
+        """The original bytes, as far as they were kept. Raises ``ValueError`` if they cannot be read."""
+        if self.value_base64 is not None:
+            return base64.b64decode(self.value_base64, validate=True)
+        return (self.value or "").encode()
 
 
 def dead_record(value: bytes | None, origin: Origin, reason: str, detail: str, now: int) -> bytes:

@@ -16,6 +16,8 @@ from stream.gate.rules import DEFAULT_RULES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.real
+
 ROOT = Path(__file__).parents[2]
 
 

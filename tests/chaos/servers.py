@@ -1,0 +1,159 @@
+"""Apache Kafka and Valkey for a run, with connections that can be cut, and all that the run leaves there."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import redis
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from stream.embedded import kafka as kafka_module
+from stream.embedded.kafka import KafkaCluster, KafkaNode
+from stream.embedded.ports import LOOPBACK, free_ports
+from stream.embedded.supervisor import Supervisor
+from stream.embedded.valkey import valkey_spec, valkey_url
+
+from .proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["Servers"]
+
+
+class _TwoDoors(KafkaCluster):
+    """A broker with a second listener, which it announces by the port of the proxy before it."""
+
+    def __init__(self, data_dir: Path, behind: int, proxy: int, supervisor: Supervisor) -> None:
+        super().__init__(data_dir, supervisor=supervisor)
+        self._behind = behind
+        self._proxy = proxy
+
+    def specs(self, *node_ids: int) -> list[Any]:
+        original = kafka_module.server_properties
+
+        def with_second_door(node: KafkaNode, nodes: Sequence[KafkaNode], data_dir: Path) -> str:
+            lines = []
+            for line in original(node, nodes, data_dir).splitlines():
+                key = line.partition("=")[0]
+                more = {
+                    "listeners": f",WORKERS://{LOOPBACK}:{self._behind}",
+                    "advertised.listeners": f",WORKERS://{LOOPBACK}:{self._proxy}",
+                    "listener.security.protocol.map": ",WORKERS:PLAINTEXT",
+                }.get(key, "")
+                lines.append(line + more + "\n")
+            return "".join(lines)
+
+        kafka_module.server_properties = with_second_door
+        try:
+            return super().specs(*node_ids)
+        finally:
+            kafka_module.server_properties = original
+
+
+class Servers:
+    """Broker, Valkey and the proxies that workers reach them by; they serve many runs.
+
+    Valkey syncs every write before it answers (``appendfsync always``). With ``everysec`` it may answer
+    before it has handed the write to the system, and kill -9 then takes an acknowledged checkpoint,
+    and the epoch that fences, with it.
+
+    Attributes:
+        brokers: the broker's address for who must not be cut off: the player and the checker's reader.
+        worker_brokers: its address for workers, through ``kafka_proxy``.
+        redis_url: Valkey's address for the driver.
+        worker_redis_url: its address for workers, through ``redis_proxy``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        ports = free_ports(5)
+        self._behind, self._kafka_port, self._valkey_port, self._redis_port, _ = ports
+        self.supervisor = Supervisor(folder / "logs")
+        self.kafka_proxy = Proxy(self._kafka_port, self._behind)
+        self.redis_proxy = Proxy(self._redis_port, self._valkey_port)
+        self.kafka = _TwoDoors(folder / "kafka", self._behind, self._kafka_port, self.supervisor)
+        valkey = valkey_spec(self._valkey_port, folder / "valkey", append_only=True)
+        self._valkey = replace(valkey, argv=["always" if a == "everysec" else a for a in valkey.argv])
+        self.brokers = self.kafka.bootstrap
+        self.worker_brokers = f"{LOOPBACK}:{self._kafka_port}"
+        self.redis_url = valkey_url(self._valkey_port)
+        self.worker_redis_url = valkey_url(self._redis_port)
+
+    def __enter__(self) -> Self:
+        self._open = contextlib.ExitStack()
+        self._open.enter_context(self.supervisor)
+        self._open.enter_context(self.kafka_proxy)
+        self._open.enter_context(self.redis_proxy)
+        try:
+            self.supervisor.start(self._valkey)
+            self.kafka.start()
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def kill_valkey(self) -> None:
+        """SIGKILL, data stays."""
+        self.supervisor.kill(self._valkey.name)
+
+    def start_valkey(self) -> None:
+        """Start on the data that is there; return when it answers."""
+        self.supervisor.start(self._valkey)
+
+    def cut_clients(self) -> int:
+        """Have Valkey close every connection but ours; return how many."""
+        with self.redis() as client:
+            return int(client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+
+    def redis(self) -> redis.Redis:
+        """A client of the driver's own."""
+        return redis.Redis.from_url(self.redis_url, socket_timeout=10)
+
+    def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """Offset after the last record of every partition of ``topics``."""
+        with contextlib.closing(self._consumer()) as consumer:
+            return {tuple(tp): end for tp, end in consumer.end_offsets(_partitions(consumer, topics)).items()}
+
+    def records(self, topics: Sequence[str], timeout_s: float = 60.0) -> list[Any]:
+        """Every record of ``topics``, each partition in its order."""
+        with contextlib.closing(self._consumer()) as consumer:
+            partitions = _partitions(consumer, topics)
+            ends = consumer.end_offsets(partitions)
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            found: list[Any] = []
+            deadline = time.monotonic() + timeout_s
+            while any(consumer.position(tp) < end for tp, end in ends.items()):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the topics were not read within {timeout_s} s: {topics}")
+                for batch in consumer.poll(timeout_ms=500).values():
+                    found += batch
+            return found
+
+    def forget(self, topics: Sequence[str]) -> None:
+        """Delete what a run left."""
+        admin = KafkaAdminClient(bootstrap_servers=self.brokers)
+        try:
+            admin.delete_topics(list(topics))
+        finally:
+            admin.close()
+        with self.redis() as client:
+            client.flushdb()
+
+    def _consumer(self) -> KafkaConsumer:
+        return KafkaConsumer(bootstrap_servers=self.brokers, group_id=None, enable_auto_commit=False)
+
+
+def _partitions(consumer: KafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    return [TopicPartition(t, n) for t in topics for n in sorted(consumer.partitions_for_topic(t) or ())]

@@ -1,0 +1,69 @@
+"""A short selection of `make chaos`: a whole gate loses nothing, a broken one is found out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stream.gate.rules import DEFAULT_RULES
+
+from .checker import Verdict, check
+from .driver import BROKEN, DENSE_RULES, Plan, drive
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .servers import Servers
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+
+def run(plan: Plan, servers: Servers, shopping: Sequence[dict[str, Any]], folder: Path) -> Verdict:
+    history = folder / "history.jsonl.gz"
+    drive(plan, servers, shopping, history)
+    return check(history)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(1, 3, 250.0, DEFAULT_RULES, {"CHECKPOINT_S": "0.2"}, ("rules", "zombie", "storm")),
+        Plan(2, 2, 250.0, DENSE_RULES, {"MAX_USERS": "20"}, ("cut", "broker", "kill_starting", "scale")),
+    ],
+    ids=["workers-valkey-and-rules", "connections-and-broker"],
+)
+def test_whatever_is_killed_every_trigger_fires_once_and_every_event_is_accounted_for(
+    plan: Plan, servers: Servers, shopping: Sequence[dict[str, Any]], tmp_path: Path
+) -> None:
+    verdict = run(plan, servers, shopping, tmp_path)
+    assert verdict.good, json.dumps(verdict.summary(), indent=1)
+    assert verdict.figures["kills"] >= 2
+    assert verdict.figures["triggers"] > 50
+    assert verdict.figures["activities compared"] > 30
+    assert verdict.figures["ties"] == 0
+
+
+@pytest.mark.parametrize(
+    ("way", "checkpoint_s", "faults", "told"),
+    [
+        ("offsets-first", "0.2", ("kill", "kill", "kill"), {"activity wrong", "trigger lost", "accounting"}),
+        ("state-first", "0.2", ("kill", "kill", "kill"), {"trigger lost"}),
+        ("no-fencing", "2.0", ("zombie", "zombie", "zombie"), {"activity wrong", "accounting"}),
+    ],
+)
+def test_a_gate_that_is_broken_on_purpose_is_found_out(
+    way: str,
+    checkpoint_s: str,
+    faults: tuple[str, ...],
+    told: set[str],
+    servers: Servers,
+    shopping: Sequence[dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    command = (*BROKEN, way, "worker", "--roles", "gate")
+    plan = Plan(3, 2, 300.0, DENSE_RULES, {"CHECKPOINT_S": checkpoint_s}, faults, command)
+    verdict = run(plan, servers, shopping, tmp_path)
+    assert told & verdict.faults.keys(), json.dumps(verdict.summary(), indent=1)

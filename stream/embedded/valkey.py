@@ -45,7 +45,7 @@ def valkey_spec(port: int, data_dir: Path, *, append_only: bool = False, name: s
     Args:
         port: port on loopback.
         data_dir: where it works; created. With ``append_only`` the data is there.
-        append_only: log every write to ``data_dir`` (synced every second) and load it at the next
+        append_only: log every write to ``data_dir`` (synced before it is answered) and load it at the next
             start; without it nothing is kept on disk.
         name: name of the child.
 
@@ -58,7 +58,7 @@ def valkey_spec(port: int, data_dir: Path, *, append_only: bool = False, name: s
         *("--bind", LOOPBACK, "--port", str(port), "--protected-mode", "yes"),
         *("--dir", str(data_dir.resolve()), "--daemonize", "no"),
         # No snapshots: they fork, and without append_only nothing is to be found on disk.
-        *("--save", "", "--appendonly", "yes" if append_only else "no", "--appendfsync", "everysec"),
+        *("--save", "", "--appendonly", "yes" if append_only else "no", "--appendfsync", "always"),
         # Checkpoints must never be dropped to make room.
         *("--maxmemory-policy", "noeviction"),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
@@ -78,8 +77,7 @@ class Servers:
         self.kafka_proxy = Proxy(self._kafka_port, self._behind)
         self.redis_proxy = Proxy(self._redis_port, self._valkey_port)
         self.kafka = _TwoDoors(folder / "kafka", self._behind, self._kafka_port, self.supervisor)
-        valkey = valkey_spec(self._valkey_port, folder / "valkey", append_only=True)
-        self._valkey = replace(valkey, argv=["always" if a == "everysec" else a for a in valkey.argv])
+        self._valkey = valkey_spec(self._valkey_port, folder / "valkey", append_only=True)
         self.brokers = self.kafka.bootstrap
         self.worker_brokers = f"{LOOPBACK}:{self._kafka_port}"
         self.redis_url = valkey_url(self._valkey_port)

@@ -83,7 +83,7 @@ class Outcome(StrEnum):
     SERVED = "served"  # its slate is in Redis
     SUPERSEDED = "superseded"  # the shopper has a newer trigger, whose slate is served instead
     DUPLICATE = "duplicate"  # the same trigger was served before
-    DEAD = "dead"  # the record was no trigger
+    DEAD = "dead"  # the record was no trigger, or could not be served
 
 
 class Served(NamedTuple):

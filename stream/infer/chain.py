@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from index.recall import Candidate
     from stream.triggers import Trigger
 
-__all__ = ["Thought", "chain_of", "demands_json", "slate_of", "superseded_record", "why_of"]
+__all__ = ["Thought", "chain_of", "dead_outcome", "demands_json", "slate_of", "superseded_record", "why_of"]
 
 
 class Thought(NamedTuple):
@@ -127,16 +127,17 @@ def why_of(demand: Demand, shopper: Shopper) -> str:
 
 def superseded_record(trigger: Trigger, by_version: int) -> bytes:
     """The record of a trigger that a newer one of the same shopper has overtaken."""
-    return msgspec.json.encode(
-        {
-            "schema": SLATE_SCHEMA,
-            "version": trigger.seq,
-            "trigger": trigger.id,
-            "user": trigger.user,
-            "outcome": Outcome.SUPERSEDED,
-            "by_version": by_version,
-        }
-    )
+    return _without_slate(trigger, Outcome.SUPERSEDED, by_version=by_version)
+
+
+def dead_outcome(trigger: Trigger, detail: str) -> bytes:
+    """The record of a trigger that could not be served; the trigger itself is on the dead topic."""
+    return _without_slate(trigger, Outcome.DEAD, note=detail)
+
+
+def _without_slate(trigger: Trigger, outcome: Outcome, **more: object) -> bytes:
+    head = {"schema": SLATE_SCHEMA, "version": trigger.seq, "trigger": trigger.id, "user": trigger.user}
+    return msgspec.json.encode({**head, "outcome": outcome, **more})
 
 
 def demands_json(demands: DemandSet) -> bytes:

@@ -14,12 +14,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
 
 from agents.demand import Demand, DemandSet, Rung
 from index.errors import EncoderUnavailableError
 from index.recall import Query, RecallRequest
 from stream.dead import dead_record
-from stream.infer.chain import Thought, chain_of, demands_json, slate_of, superseded_record, why_of
+from stream.infer.chain import (
+    Thought,
+    chain_of,
+    dead_outcome,
+    demands_json,
+    slate_of,
+    superseded_record,
+    why_of,
+)
 from stream.infer.shopper import bought_items, shopper_of
 from stream.redis_client import patiently
 from stream.slates import Outcome, Served, SlateStore, Trace, Written
@@ -74,7 +84,7 @@ class Pipeline:
         records: list[tuple[str, bytes]] = []
         for one in received:
             if one.trigger is None:
-                await self._bury(one)
+                await self._bury(one, "bad_trigger", one.problem)
                 continue
             user = one.trigger.user
             other = newest.get(user)
@@ -84,10 +94,27 @@ class Pipeline:
         waiting = list(newest.values())
         for start in range(0, len(waiting), self._settings.model_batch):
             chunk = waiting[start : start + self._settings.model_batch]
-            records.extend(await self._serve_chunk(chunk))
+            records.extend(await self._serve_or_bury(chunk))
         for user, record in records:
             await self._outbox.send(self._kafka.slates_topic, record, key=user)
         await self._outbox.flush()
+
+    async def _serve_or_bury(self, chunk: list[Received]) -> list[tuple[str, bytes]]:
+        """Serve a chunk; where that fails on its contents, one by one, and bury the trigger at fault.
+
+        Without this a single trigger that nobody foresaw would stop its partition for good.
+        """
+        try:
+            return await self._serve_chunk(chunk)
+        except (RedisError, KafkaError):
+            raise  # the servers' fault, not a trigger's: the worker ends and the next one reads again
+        except Exception as error:
+            if len(chunk) == 1:
+                log.exception("a trigger could not be served")
+                detail = f"{type(error).__name__}: {error}"
+                await self._bury(chunk[0], "infer_error", detail)
+                return [(t.user, dead_outcome(t, detail)) for t in (chunk[0].trigger,) if t is not None]
+            return [record for one in chunk for record in await self._serve_or_bury([one])]
 
     async def _serve_chunk(self, chunk: list[Received]) -> list[tuple[str, bytes]]:
         began = time.perf_counter()
@@ -182,11 +209,11 @@ class Pipeline:
         seq = by.seq if by is not None else version or 0
         return trigger.user, superseded_record(trigger, seq)
 
-    async def _bury(self, one: Received) -> None:
-        """A record of the trigger topic that is no trigger."""
+    async def _bury(self, one: Received, reason: str, detail: str) -> None:
+        """Record a trigger that cannot be served on the dead topic, with why."""
         self.outcomes[Outcome.DEAD] += 1
-        log.warning("dead trigger at %s-%d offset %d: %s", *one.origin, one.problem)
-        record = dead_record(one.value, one.origin, "bad_trigger", one.problem, int(time.time() * 1000))
+        log.warning("dead trigger at %s-%d offset %d: %s", *one.origin, detail)
+        record = dead_record(one.value, one.origin, reason, detail, int(time.time() * 1000))
         await self._outbox.send(self._kafka.dead_topic, record, key=None)
 
 

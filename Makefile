@@ -17,7 +17,7 @@ demo: install-demo ## Play real shopping events through the whole pipeline (inst
 	$(BIN)/nearline demo $(ARGS)
 
 test: install lint types ## All tests, with real broker, Valkey and models
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not long" $(ARGS)
 
 unit: install ## Only the fast tests, which start no server and load no model
 	$(BIN)/python -m pytest -m "not real" $(ARGS)
@@ -55,6 +55,7 @@ docs: install ## Write docs/configuration.md from the settings
 # `make chaos` goes on from there.
 SEEDS ?= 50
 chaos: install ## Kill, stop and cut off gate workers by SEEDS seeds, and have the outcome judged
+	$(BIN)/python -m pytest -m long tests/chaos
 	$(BIN)/python -m tests.chaos.run --seeds $(SEEDS) $(ARGS)
 
 chaos-fuzz: install ## A million hostile records through the decoder and the gate

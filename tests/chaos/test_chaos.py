@@ -31,7 +31,10 @@ def run(plan: Plan, servers: Servers, shopping: Sequence[dict[str, Any]], folder
     "plan",
     [
         Plan(1, 3, 250.0, DEFAULT_RULES, {"CHECKPOINT_S": "0.2"}, ("rules", "zombie", "storm")),
-        Plan(2, 2, 250.0, DENSE_RULES, {"MAX_USERS": "20"}, ("cut", "broker", "kill_starting", "scale")),
+        pytest.param(
+            Plan(2, 2, 250.0, DENSE_RULES, {"MAX_USERS": "20"}, ("cut", "broker", "kill_starting", "scale")),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["workers-valkey-and-rules", "connections-and-broker"],
 )
@@ -46,6 +49,7 @@ def test_whatever_is_killed_every_trigger_fires_once_and_every_event_is_accounte
     assert verdict.figures["ties"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("way", "checkpoint_s", "faults", "told"),
     [

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from .fuzz import fuzz
 
 
+@pytest.mark.real
 def test_fifty_thousand_hostile_records_crash_nothing_and_are_all_accounted_for(
     shopping: list[dict[str, Any]],
 ) -> None:

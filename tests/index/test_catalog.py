@@ -63,6 +63,7 @@ def test_without_popularity_the_sources_order_stands(
     assert Catalog.open(tmp_path / "out").popular(None, 9).tolist() == list(range(9))
 
 
+@pytest.mark.real
 def test_a_hundred_thousand_items_open_in_under_a_second(
     tmp_path: Path, write_items: WriteItems, encoder: WordEncoder
 ) -> None:

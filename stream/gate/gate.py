@@ -7,7 +7,7 @@ a function of the events applied, in their order. The shell around it is :mod:`s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 from stream.dead import Origin, dead_record
 from stream.events import Defect, DefectiveEventError, Event
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from stream.gate.conditions import CompiledRules
     from stream.gate.in_force import InForce
+    from stream.settings import GateSettings
 
 __all__ = ["Arrival", "Bounds", "Gate", "MergeKey", "Outcome", "Partition"]
 
@@ -49,6 +50,11 @@ class Bounds:
     lateness_ms: int
     recent_events: int
     ledger_weeks: int
+
+    @classmethod
+    def of(cls, settings: GateSettings) -> Self:
+        """The limits that the settings say: the same for a worker, a simulation and a replay."""
+        return cls(int(settings.lateness_s * 1000), settings.recent_events, settings.ledger_weeks)
 
 
 @dataclass(slots=True)

@@ -103,12 +103,7 @@ class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy ma
         await self._outbox.start()
         self.rules = LiveRules(RuleBook(self.redis, stream.redis.prefix), *self._seed)
         await patiently("reading the book of rules", self.rules.start)
-        bounds = Bounds(
-            lateness_ms=int(stream.gate.lateness_s * 1000),
-            recent_events=stream.gate.recent_events,
-            ledger_weeks=stream.gate.ledger_weeks,
-        )
-        gate = Gate(self.rules.seed, bounds, self._categories)
+        gate = Gate(self.rules.seed, Bounds.of(stream.gate), self._categories)
         store = CheckpointStore(self.redis, stream.redis.prefix)
         self.agent = GateAgent(gate, store, self._outbox, self.rules, stream.kafka, stream.gate)
         self.source = EventSource(self.agent, self._emit, worker.fail, stream.kafka, stream.gate)

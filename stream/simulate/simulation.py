@@ -149,11 +149,7 @@ class Simulation:
         categories: Mapping[str, str] | None = None,
         told: Callable[[Firing], None] | None = None,
     ) -> None:
-        bounds = Bounds(
-            lateness_ms=int(gate.lateness_s * 1000),
-            recent_events=gate.recent_events,
-            ledger_weeks=gate.ledger_weeks,
-        )
+        bounds = Bounds.of(gate)
         self._new = _Side(rules[0], bounds, categories, rules[1])
         self._old = _Side(against[0], bounds, categories, against[1]) if against else None
         self._told = told

@@ -205,7 +205,7 @@ class GateProcess:
     def by_the_log(self) -> tuple[dict[str, bytes], dict[str, Trigger]]:
         """What states and triggers must be, computed from the records on the topics in one sorted go."""
         kafka, settings = self.kafka, GateSettings()
-        bounds = Bounds(int(settings.lateness_s * 1000), settings.recent_events, settings.ledger_weeks)
+        bounds = Bounds.of(settings)
         gate = Gate(CompiledRules(load_rules()), bounds)
         names = kafka.event_topic_names()
         decoders = [EventDecoder(event_type=topic.type) for topic in kafka.event_topics]

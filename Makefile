@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test unit lint format types install install-demo bench bench-gate docs clean help
+.PHONY: demo test unit lint format types install install-demo bench bench-gate bench-recovery docs clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ bench: install ## Measure latencies and rates on this machine
 
 bench-gate: install $(VENV)-quix/.done ## The gate beside its peers, on one topic of Apache Kafka
 	$(BIN)/python -m bench.gate.run --quix $(VENV)-quix/bin/python $(ARGS)
+
+bench-recovery: install ## Seconds until triggers come again after a worker was killed or stopped
+	$(BIN)/python -m bench.recovery $(ARGS)
 
 # Quix Streams pins another Kafka client than the one beside it here: an environment of its own.
 $(VENV)-quix/.done:

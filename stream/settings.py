@@ -173,10 +173,17 @@ class GateSettings(_Model):
         description="Events kept per shopper: what a trigger's snapshot carries and duplicates are found in.",
     )
     ledger_weeks: int = Field(default=53, ge=1, description="Weeks of purchases kept per shopper.")
-    max_users: int = Field(
-        default=200_000,
+    user_events_per_minute: int = Field(
+        default=600,
         ge=1,
-        description="Shoppers in memory per worker; the least recently active are written out and forgotten.",
+        description="Events of one shopper per minute of event time that are evaluated and remembered; those beyond "
+        "(a scraper's) are applied by counting them as limited, and no more.",
+    )
+    max_memory_mb: int = Field(
+        default=512,
+        ge=1,
+        description="Memory for shoppers' activity per worker, in MiB, beside some 150 that the process itself takes; "
+        "the least recently active are written out and forgotten, and read back when they return.",
     )
     lost_state: Literal["refuse", "earliest", "committed"] = Field(
         default="refuse",

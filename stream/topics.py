@@ -33,39 +33,45 @@ def create_topics(kafka: KafkaSettings) -> list[str]:
         BrokerUnavailableError: no broker answers at the configured address.
         TopicMismatchError: event topics that exist differ in their number of partitions.
     """
-    wanted = [
-        *kafka.event_topic_names(),
-        kafka.triggers_topic,
-        kafka.slates_topic,
-        kafka.dead_topic,
-    ]
     try:
         admin = KafkaAdminClient(
             **sync_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=_BOOTSTRAP_MS
         )
     except KafkaError as error:
         raise broker_unavailable(kafka, error) from error
+    created: list[str] = []
+    deadline = time.monotonic() + _VISIBLE_S
     try:
-        existing = set(admin.list_topics())
-        known = partition_counts(kafka, [t for t in kafka.event_topic_names() if t in existing], admin)
-        partitions = _common(known) or kafka.partitions
-        created = []
-        for name in dict.fromkeys(wanted):
-            if name in existing:
-                continue
+        while True:
             try:
-                admin.create_topics([NewTopic(name, partitions, kafka.replication)])
-                created.append(name)
-            except TopicAlreadyExistsError:
-                continue  # another worker was quicker
-        if len(known) < len(kafka.event_topics):
-            _common(_visible(kafka, kafka.event_topic_names(), admin))
-    except KafkaError as error:
-        raise broker_unavailable(kafka, error) from error
-    else:
-        return created
+                _create(kafka, admin, created)
+            except KafkaError as error:
+                # A node that just died is named by the others for a while, and the client may ask that one.
+                if not error.retriable or time.monotonic() > deadline:
+                    raise broker_unavailable(kafka, error) from error
+                time.sleep(_LOOK_AGAIN_S)
+            else:
+                return created
     finally:
         admin.close()
+
+
+def _create(kafka: KafkaSettings, admin: KafkaAdminClient, created: list[str]) -> None:
+    """Create what is missing, and note its names in ``created``."""
+    events = kafka.event_topic_names()
+    existing = set(admin.list_topics())
+    known = partition_counts(kafka, [topic for topic in events if topic in existing], admin)
+    partitions = _common(known) or kafka.partitions
+    for name in dict.fromkeys([*events, kafka.triggers_topic, kafka.slates_topic, kafka.dead_topic]):
+        if name in existing:
+            continue
+        try:
+            admin.create_topics([NewTopic(name, partitions, kafka.replication)])
+            created.append(name)
+        except TopicAlreadyExistsError:
+            continue  # another worker was quicker
+    if len(known) < len(kafka.event_topics):
+        _common(_visible(kafka, events, admin))
 
 
 def _common(known: dict[str, int]) -> int | None:

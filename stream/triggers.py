@@ -11,7 +11,8 @@ import hashlib
 
 import msgspec
 
-from stream.gate.activity import LedgerEntry, Recent
+from stream.gate.ledger import LedgerEntry
+from stream.gate.recent import Recent
 
 __all__ = ["Trigger", "TriggerHead", "decode_trigger", "encode_trigger", "trigger_id"]
 
@@ -66,7 +67,7 @@ def trigger_id(user: str, rule: str, ordinal: int) -> str:
 
 
 def encode_trigger(head: dict[str, object], recent: bytes, ledger: bytes) -> bytes:
-    """JSON of a trigger whose snapshot is encoded already (see ``Activity.ring_json``)."""
+    """JSON of a trigger whose snapshot is encoded already (see ``Activity.recent_json``)."""
     return b"".join((_encode(head)[:-1], b',"recent":', recent, b',"ledger":', ledger, b"}"))
 
 

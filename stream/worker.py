@@ -82,7 +82,7 @@ def run_worker(
 
         add_infer(worker)
     _add_pages(worker)
-    _quieten_collector()
+    quieten_collector()
     try:
         worker.app.finalize()
         worker.app.worker_init_post_autodiscover()
@@ -106,7 +106,7 @@ def _reraise(ended: SystemExit) -> NoReturn:
     raise ended
 
 
-def _quieten_collector() -> None:
+def quieten_collector() -> None:
     """Look for cyclic garbage rarely: shoppers' states and batches are many objects and hold no cycles.
 
     With the interpreter's defaults a fifth of the gate's time goes into walking over them.

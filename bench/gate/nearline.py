@@ -25,7 +25,7 @@ from stream.settings import (
     StreamSettings,
     WebSettings,
 )
-from stream.worker import Worker
+from stream.worker import Worker, quieten_collector
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     stream = StreamSettings(
         kafka=KafkaSettings(brokers=broker, event_topics=[EventTopic(topic=TOPIC)]),
         redis=RedisSettings(url=SecretStr(redis), prefix=f"{name}:"),
-        gate=GateSettings(checkpoint_s=seconds or 86_400.0, max_users=2_000_000, lost_state="earliest"),
+        gate=GateSettings(checkpoint_s=seconds or 86_400.0, max_memory_mb=8_192, lost_state="earliest"),
         web=WebSettings(port=free_ports(1)[0]),
     )
     # The group is shared by all runs; its offsets on the broker mean nothing to the gate.
@@ -62,7 +62,7 @@ def main() -> None:
                     if seconds:
                         await role.agent.checkpoint()
                     break
-                await self.sleep(0.005)
+                await self.sleep(0.05)
             more: dict[str, Any] = {
                 "triggers": counts.triggers,
                 "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -72,6 +72,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     worker.app.service(Watch())
+    quieten_collector()
     worker.app.finalize()
     worker.app.worker_init_post_autodiscover()
     worker.app.Worker(

@@ -8,7 +8,10 @@ __all__ = ["Accounting"]
 
 
 class Accounting(msgspec.Struct):
-    """Counts of one partition since its first event; they travel with the checkpoint."""
+    """Counts of one partition since its first event; they travel with the checkpoint.
+
+    ``limited`` are those of the applied that were beyond their shopper's events a minute: counted, and no more.
+    """
 
     received: int = 0
     applied: int = 0
@@ -17,6 +20,7 @@ class Accounting(msgspec.Struct):
     dead: int = 0
     triggers: int = 0
     fields_dropped: int = 0
+    limited: int = 0
 
     @property
     def balanced(self) -> bool:

@@ -32,6 +32,8 @@ __all__ = ["GateAgent"]
 
 log = logging.getLogger(__name__)
 
+_KEPT_SHARE = 0.95
+
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -63,7 +65,6 @@ class GateAgent:
         self._lease_s = kafka.session_timeout_s / 2
         self._fenced: FencedError | None = None
         self._lock = asyncio.Lock()
-        self._checkpoints = 0
         self.checkpointed_at: float | None = None
 
     @property
@@ -79,6 +80,16 @@ class GateAgent:
     def users_in_memory(self) -> int:
         """Shoppers in memory, over all owned partitions."""
         return sum(len(partition.users) for partition in self._partitions.values())
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory these shoppers take."""
+        return sum(partition.memory_bytes for partition in self._partitions.values())
+
+    @property
+    def unacknowledged(self) -> int:
+        """Triggers and dead events that the broker has not acknowledged yet; grows where the broker is slow."""
+        return self._outbox.unacknowledged
 
     def rules_in_force(self) -> dict[int, str]:
         """The version of the rules by owned partition."""
@@ -137,13 +148,13 @@ class GateAgent:
             partition = self._partitions.get(number)
             if partition is None or partition.epoch != epoch or not await self._still_ours(partition):
                 return
-            users = {a.event.user_id for a in batch if not isinstance(a.event, Exception)}
-            await patiently("loading shoppers", lambda: self._store.load(partition, users))
-            outcome = self._gate.apply(partition, batch, _now_ms(), self._checkpoints)
-            for record in outcome.dead:
-                await self._outbox.send(self._dead_topic, record, key=None)
-            for user, trigger in outcome.triggers:
-                await self._outbox.send(self._triggers_topic, trigger, key=user)
+            known = partition.users
+            missing = {user for a in batch if (user := a.event.user_id) is not None and user not in known}
+            if missing:
+                await patiently("loading shoppers", lambda: self._store.load(partition, missing))
+            outcome = self._gate.apply(partition, batch, _now_ms())
+            await self._outbox.send_all(self._dead_topic, number, outcome.dead)
+            await self._outbox.send_all(self._triggers_topic, number, outcome.triggers)
 
     def settle(self, number: int, epoch: int) -> None:
         """Take note that all that an earlier owner may have applied is applied; the rules may change now."""
@@ -221,7 +232,6 @@ class GateAgent:
                 except FencedError:
                     self._partitions.pop(partition.number, None)
                     raise
-            self._checkpoints += 1
             self.checkpointed_at = time.monotonic()
             self._forget_idle()
 
@@ -233,9 +243,6 @@ class GateAgent:
         self, partition: Partition, *, clean: bool = False, change: InForce | None = None
     ) -> None:
         began = time.monotonic()
-        windows = (partition.rules or self._gate.rules).windows
-        for user in partition.dirty:
-            partition.users[user].trim(self._settings.ledger_weeks, windows)
         await patiently(
             f"writing the checkpoint of partition {partition.number}",
             lambda: self._store.write(partition, _now_ms(), clean=clean, change=change),
@@ -244,14 +251,12 @@ class GateAgent:
         self._written[partition.number] = dict(partition.offsets)
 
     def _forget_idle(self) -> None:
-        """Keep at most ``max_users`` in memory: the least recently active go, all are checkpointed."""
-        surplus = self.users_in_memory - self._settings.max_users
-        if surplus <= 0:
-            return
-        idle = sorted(
-            (activity.touched, partition.number, user)
-            for partition in self._partitions.values()
-            for user, activity in partition.users.items()
-        )
-        for _, number, user in idle[:surplus]:
-            del self._partitions[number].users[user]
+        """Keep the shoppers in memory within ``max_memory_mb``: the least recently active go, all are checkpointed."""
+        held = self.memory_bytes
+        limit = self._settings.max_memory_mb << 20
+        if held > limit:
+            keep = (
+                _KEPT_SHARE * limit / held
+            )  # not just below, or there would be as much to do at every checkpoint
+            for partition in self._partitions.values():
+                partition.forget_idle(int(partition.memory_bytes * (1 - keep)))

@@ -135,7 +135,8 @@ class CheckpointStore:
         values = await self._redis.mget([self.state_key(partition.number, user) for user in missing])
         for user, value in zip(missing, values, strict=True):
             if isinstance(value, bytes):  # None where there is no state; text only if a client decoded it
-                partition.users[user] = Activity.decode(value, user)
+                partition.users[user] = activity = Activity.decode(value, user)
+                partition.state_bytes += activity.size
 
     async def write(
         self, partition: Partition, now: int, *, clean: bool = False, change: InForce | None = None
@@ -152,7 +153,10 @@ class CheckpointStore:
             FencedError: another worker has taken the partition over.
         """
         number = partition.number
-        states = {self.state_key(number, user): partition.users[user].encode() for user in partition.dirty}
+        keys, users = self.state_key(number, ""), partition.users
+        before = sum(users[user].size for user in partition.dirty)
+        states = {keys + user: users[user].encode() for user in partition.dirty}
+        partition.state_bytes += sum(users[user].size for user in partition.dirty) - before
         rules = change or partition.in_force
         offsets = msgspec.json.encode(
             Offsets(FORMAT_VERSION, partition.epoch, now, partition.offsets, partition.counts, rules, clean)
@@ -181,7 +185,7 @@ class CheckpointStore:
             if epoch != partition.epoch:
                 raise self._fenced(partition, epoch) from None
             raise RedisConnectionError(f"lost while the checkpoint was written: {error}") from error
-        partition.dirty.clear()
+        partition.written()
         return len(states)
 
     @staticmethod

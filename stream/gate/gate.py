@@ -7,13 +7,16 @@ a function of the events applied, in their order. The shell around it is :mod:`s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+import msgspec
 
 from stream.dead import Origin, dead_record
 from stream.events import Defect, DefectiveEventError, Event
 from stream.gate.accounting import Accounting
 from stream.gate.activity import Activity
 from stream.gate.in_force import bring_under
+from stream.gate.recent import fingerprint
 from stream.triggers import encode_trigger, trigger_id
 
 if TYPE_CHECKING:
@@ -25,10 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrival", "Bounds", "Gate", "MergeKey", "Outcome", "Partition"]
 
+# Conditions per category or session have counts for every category and session. A shopper with more than these has
+# those that no longer matter forgotten whenever there is a new one.
+_MOST_COUNTS = 16
+
+# Memory of a shopper beside the bytes of the state (bench/gate/million.py).
+_SHOPPER_BYTES = 2_000
+
 MergeKey: TypeAlias = tuple[int, int]  # when the record was sent, event time; both in milliseconds
 
 
-class Arrival(NamedTuple):
+class Arrival(msgspec.Struct, gc=False):
     """One record of an event topic, decoded.
 
     ``key`` is its place in the merge of the partition's topics (:mod:`stream.gate.merge`); it never
@@ -50,11 +60,17 @@ class Bounds:
     lateness_ms: int
     recent_events: int
     ledger_weeks: int
+    user_events_per_minute: int
 
     @classmethod
     def of(cls, settings: GateSettings) -> Self:
         """The limits that the settings say: the same for a worker, a simulation and a replay."""
-        return cls(int(settings.lateness_s * 1000), settings.recent_events, settings.ledger_weeks)
+        return cls(
+            int(settings.lateness_s * 1000),
+            settings.recent_events,
+            settings.ledger_weeks,
+            settings.user_events_per_minute,
+        )
 
 
 @dataclass(slots=True)
@@ -64,7 +80,8 @@ class Partition:
     Attributes:
         number: the partition, the same on all event topics.
         epoch: the owner's generation, by which checkpoints are fenced.
-        users: shoppers in memory.
+        users: shoppers in memory, the least recently written down first.
+        state_bytes: what their states take, not compressed, as last written or read.
         dirty: shoppers changed since the last checkpoint.
         offsets: per topic the offset of the next event to apply.
         counts: what became of the partition's events.
@@ -75,6 +92,7 @@ class Partition:
     number: int
     epoch: int = 0
     users: dict[str, Activity] = field(default_factory=dict)
+    state_bytes: int = 0
     dirty: set[str] = field(default_factory=set)
     offsets: dict[str, int] = field(default_factory=dict)
     counts: Accounting = field(default_factory=Accounting)
@@ -82,13 +100,36 @@ class Partition:
     in_force: InForce | None = None
     settled: bool = False
 
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the shoppers take."""
+        return self.state_bytes + _SHOPPER_BYTES * len(self.users)
+
+    def written(self) -> None:
+        """Take note that the changed shoppers are written down: they are the most recently active now."""
+        for user in self.dirty:
+            self.users[user] = self.users.pop(user)
+        self.dirty.clear()
+
+    def forget_idle(self, surplus: int) -> None:
+        """Forget the least recently active shoppers, until ``surplus`` bytes are free; the changed ones stay."""
+        idle = []
+        for user, activity in self.users.items():
+            if surplus <= 0:
+                break
+            if user not in self.dirty:
+                idle.append(user)
+                surplus -= activity.size + _SHOPPER_BYTES
+        for user in idle:
+            self.state_bytes -= self.users.pop(user).size
+
 
 @dataclass(slots=True)
 class Outcome:
-    """What a batch led to: (user, record) of triggers, records of dead events."""
+    """What a batch led to, as (key, value) of the records to publish: triggers by shopper, dead events without key."""
 
-    triggers: list[tuple[str, bytes]] = field(default_factory=list)
-    dead: list[bytes] = field(default_factory=list)
+    triggers: list[tuple[bytes | None, bytes]] = field(default_factory=list)
+    dead: list[tuple[bytes | None, bytes]] = field(default_factory=list)
 
 
 class Gate:
@@ -108,50 +149,48 @@ class Gate:
         self._bounds = bounds
         self._categories = categories
 
-    def apply(self, partition: Partition, batch: Sequence[Arrival], now: int, checkpoint: int = 0) -> Outcome:
+    def apply(self, partition: Partition, batch: Sequence[Arrival], now: int) -> Outcome:
         """Apply ``batch`` in its order; ``now`` is the wall clock in milliseconds.
 
         Every shopper of the batch whose state exists must be in ``partition.users`` already.
-        ``checkpoint`` is the number of the coming checkpoint, for telling who was active when.
         """
         outcome = Outcome()
         counts = partition.counts
+        counts.received += len(batch)
         for arrival in batch:
-            counts.received += 1
             event = arrival.event
             if isinstance(event, DefectiveEventError):
                 self._bury(partition, arrival, event.defect, event.detail, now, outcome)
             else:
                 try:
-                    self._apply_one(partition, arrival, event, now, checkpoint, outcome)
+                    self._apply_one(partition, arrival, event, now, outcome)
                 except Exception as error:  # noqa: BLE001  # one event must not stop a partition
                     detail = f"{type(error).__name__}: {error}"
                     self._bury(partition, arrival, Defect.GATE_ERROR, detail, now, outcome)
             partition.offsets[arrival.topic] = arrival.offset + 1
+        counts.applied = counts.received - counts.duplicate - counts.late - counts.dead
         return outcome
 
     def _apply_one(
-        self,
-        partition: Partition,
-        arrival: Arrival,
-        event: Event,
-        now: int,
-        checkpoint: int,
-        outcome: Outcome,
+        self, partition: Partition, arrival: Arrival, event: Event, now: int, outcome: Outcome
     ) -> None:
-        counts, bounds = partition.counts, self._bounds
-        user, ts = event.user_id, event.ts
+        bounds = self._bounds
+        user, ts, event_id = event.user_id, event.ts, event.event_id
         activity = partition.users.get(user)
         if activity is None:
             activity = partition.users[user] = Activity()
-        activity.touched = checkpoint
-        if event.event_id in activity.ring:
-            counts.duplicate += 1
+        print_ = fingerprint(event_id)
+        if print_ in activity.recent.seen and activity.recent.has(event_id):
+            partition.counts.duplicate += 1
             return
         if ts < activity.last_ts and (
             ts < activity.last_ts - bounds.lateness_ms or activity.too_old_to_know(ts, bounds.recent_events)
         ):
-            counts.late += 1
+            partition.counts.late += 1
+            return
+        partition.dirty.add(user)
+        if activity.beyond(ts, bounds.user_events_per_minute):
+            partition.counts.limited += 1
             return
         category = ""
         item = event.item_id
@@ -159,23 +198,25 @@ class Gate:
             known = self._categories.get(item)
             if known is None:  # an item the catalogue does not have: the event counts, the item does not
                 event.item_id = None
-                counts.fields_dropped += 1
+                partition.counts.fields_dropped += 1
             else:
                 category = known
         cents = round(event.amount * 100) if event.amount else 0
         rules, in_force = partition.rules or self.rules, partition.in_force
         if in_force is not None and activity.built < in_force.generation:
-            bring_under(rules, in_force.generation, in_force.since, activity)
+            bring_under(rules, in_force.generation, in_force.since, activity, self._categories or {})
+        before = len(activity.counts)
         fired = rules.observe(activity, event, category)
-        activity.remember(event, category, cents, bounds.recent_events)
+        if len(activity.counts) > max(before, _MOST_COUNTS):
+            activity.sweep(rules.windows)
+        activity.remember(event, cents, print_, bounds.recent_events)
         if event.type == "order":
-            activity.enter(ts, category, cents, event.quantity or 1)
-        partition.dirty.add(user)
-        counts.applied += 1
+            activity.enter(ts, category, cents, event.quantity or 1, bounds.ledger_weeks)
         if fired:
-            activity.trim(bounds.ledger_weeks, rules.windows)
-            ring, ledger = activity.ring_json(), activity.ledger_json()
+            recent = b"[%b]" % activity.recent.lines()
+            ledger = activity.ledger_json(bounds.ledger_weeks)
             first = activity.seq - len(fired) + 1
+            key = user.encode()
             for place, firing in enumerate(fired):
                 head: dict[str, object] = {
                     "id": trigger_id(user, firing.rule, firing.ordinal),
@@ -188,8 +229,8 @@ class Gate:
                     "sent_at": arrival.sent_at,
                     "made_at": now,
                 }
-                outcome.triggers.append((user, encode_trigger(head, ring, ledger)))
-            counts.triggers += len(fired)
+                outcome.triggers.append((key, encode_trigger(head, recent, ledger)))
+            partition.counts.triggers += len(fired)
 
     @staticmethod
     def _bury(
@@ -197,4 +238,4 @@ class Gate:
     ) -> None:
         partition.counts.dead += 1
         origin = Origin(arrival.topic, partition.number, arrival.offset)
-        outcome.dead.append(dead_record(arrival.value, origin, reason, detail, now))
+        outcome.dead.append((None, dead_record(arrival.value, origin, reason, detail, now)))

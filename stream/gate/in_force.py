@@ -72,8 +72,17 @@ def follow(before: InForce, rules: CompiledRules) -> InForce:
     return InForce(rules.number, rules.digest, generation, since)
 
 
-def bring_under(rules: CompiledRules, generation: int, since: Mapping[str, int], activity: Activity) -> None:
-    """Bring a shopper of an earlier generation under ``rules``, before their event is counted."""
+def bring_under(
+    rules: CompiledRules,
+    generation: int,
+    since: Mapping[str, int],
+    activity: Activity,
+    categories: Mapping[str, str],
+) -> None:
+    """Bring a shopper of an earlier generation under ``rules``, before their event is counted.
+
+    ``categories`` gives the category of an item.
+    """
     built = activity.built
     counts = activity.counts
     for slot in list(counts):
@@ -81,5 +90,5 @@ def bring_under(rules: CompiledRules, generation: int, since: Mapping[str, int],
             del counts[slot]
     activity.built = generation
     fresh = {key for key, first in since.items() if first > built}
-    if fresh and activity.ring:
-        rules.recount(activity, fresh)
+    if fresh and len(activity.recent):
+        rules.recount(activity, fresh, categories)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _LONGEST_STEP_MS = 100.0
 # A broker that answered nothing for longer is away; what it holds is waited for until it is back.
 _SILENCE_MS = 500.0
 
-_key = itemgetter(0)
+_key = attrgetter("key")
 
 
 def next_key(previous: MergeKey, sent_at: int, ts: int | None) -> MergeKey:

@@ -115,6 +115,11 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         self.lag = 0
 
     @property
+    def waiting(self) -> int:
+        """Events read and not applied yet; grows where Redis or the broker of the triggers is slow."""
+        return sum(len(lane.merge) for lane in self._lanes.values())
+
+    @property
     def fields_dropped(self) -> int:
         """Optional fields dropped as unusable while decoding."""
         return sum(decoder.fields_dropped for decoder in self._decoders.values())

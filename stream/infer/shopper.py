@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from agents.shopper import Act, LedgerLine, Shopper
-from stream.gate.activity import DAY_MS
+from stream.gate.ledger import DAY_MS
 
 if TYPE_CHECKING:
     from agents.demand import Demand
-    from stream.gate.activity import Recent
+    from stream.gate.recent import Recent
     from stream.triggers import Trigger
 
 __all__ = ["Titles", "bought_items", "categories_by_weight", "shopper_of"]
@@ -87,9 +87,7 @@ def bought_items(trigger: Trigger, days: int) -> frozenset[str]:
 
 
 def _category(recent: Recent, titles: Titles) -> str:
-    if recent.category or not recent.item_id:
-        return recent.category
-    row = titles.row(recent.item_id)
+    row = titles.row(recent.item_id) if recent.item_id else None
     return titles.category(row) if row is not None else ""
 
 

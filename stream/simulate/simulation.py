@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from stream.simulate.history import History
 
 __all__ = ["Firing", "Simulation", "simulate"]
-
-# What conditions counted and no longer matters is forgotten after so many events, as a checkpoint would.
-_TRIM_EVERY = 200_000
 # New objects between two runs of the garbage collector; Python's own few hundred cost a tenth of the time.
 _COLLECT_EVERY = 100_000
 
@@ -74,9 +71,7 @@ class _Side:
         self.tally = Tally(self.ids)
         self.meter = meter
         self.events = 0  # that fired any rule
-        self._ledger_weeks = bounds.ledger_weeks
         self._partitions: dict[int, Partition] = {}
-        self._since_trim = 0
 
     def apply(
         self, number: int, arrivals: Sequence[Arrival], told: Callable[[Firing], None] | None
@@ -84,12 +79,7 @@ class _Side:
         """Apply a batch and yield what it fired, event by event."""
         partition = self.partition(number)
         outcome = self.gate.apply(partition, arrivals, 0)
-        self._since_trim += len(arrivals)
-        if self._since_trim > _TRIM_EVERY:
-            self._since_trim = 0
-            for user in partition.dirty:
-                partition.users[user].trim(self._ledger_weeks, self.rules.windows)
-            partition.dirty.clear()
+        partition.dirty.clear()  # nothing is written down here
         group: list[Firing] = []
         records: list[bytes] = []
         for _, record in outcome.triggers:

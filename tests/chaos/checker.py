@@ -26,7 +26,7 @@ from .model import Book, Dead, Event, Generation, Limits, Shopper, condition_tim
 __all__ = ["Verdict", "check"]
 
 _SHOWN = 5
-_RECENT = ["", "", 0, "", "", "", 0, 0, ""]
+_RECENT = ["", "", 0, "", "", "", 0, 0]
 
 
 @dataclass
@@ -314,7 +314,7 @@ def _check_states(story: _Story, expected: _Expected, verdict: Verdict) -> None:
     for key in wanted.keys() & found.keys():
         verdict.figures["activities compared"] += 1
         must = _activity(wanted[key], expected)
-        has = _decoded(found[key])
+        has = _decoded(found[key], wanted[key], expected.limits.ledger_weeks)
         if must != has:
             verdict.blame("activity wrong", f"shopper {key[1]}: {_difference(has, must)}")
 
@@ -332,25 +332,29 @@ def _activity(shopper: Shopper, expected: _Expected) -> dict[str, Any]:
     }
 
 
-def _decoded(state: list[Any]) -> dict[str, Any]:
-    """The documented array of a state, version 1: ``stream/gate/activity.py``."""
-    version, seq, last_ts, last_fired, fired, counts, ledger, recent, *generation = state
-    if version != 1:
+def _decoded(state: list[Any], shopper: Shopper, weeks: int) -> dict[str, Any]:
+    """The documented array of a state, version 2: ``stream/gate/activity.py``."""
+    version, seq, last_ts, last_fired, generation, _ends, _in_minute, fired, counts, ledger, recent = state
+    if version != 2:
         return {"version": version}
+    windows = {(c.name[0], c.name[2]): c.within for c in shopper.under.book.conditions()}
     named = {}
     for key, times in counts.items():
         condition, _, group = key.partition("|")
         rule, _, number = condition.rsplit(".", 2)
-        named[rule, int(number), group] = times
+        # What has left its window may still be written there; it decides nothing.
+        live = [ts for ts in times if ts >= last_ts - windows.get((rule, int(number)), -1)]
+        if live:
+            named[rule, int(number), group] = live
     return {
         "seq": seq,
         "last_ts": last_ts,
         "last_fired": last_fired,
         "fired": fired,
         "counts": named,
-        "ledger": ledger,
+        "ledger": [entry for entry in ledger if entry[0] >= (last_ts // 86_400_000 + 3) // 7 - weeks],
         "recent": _full(recent),
-        "generation": generation[0] if generation else 0,
+        "generation": generation,
     }
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cramjam
 import redis as redis_module
 import yaml
 
@@ -66,13 +67,15 @@ class Plan:
     command: tuple[str, ...] = _PRODUCT
 
 
-def plan_of(seed: int, rounds: int = 6) -> Plan:
-    """The plan of a seed: kills in most rounds, everything else in between."""
+def plan_of(seed: int, rounds: int = 6, nodes: int = 1) -> Plan:
+    """The plan of a seed: kills in most rounds, everything else in between; a broker node of several among it."""
     rng = random.Random(f"plan {seed}")
     kills = ["kill", "storm", "kill", "storm", "kill_starting"]
     others = ["zombie", "valkey", "broker", "cut", "scale", "rules"]
     rng.shuffle(kills)
     rng.shuffle(others)
+    if nodes > 1:
+        others[0] = "broker_node"
     faults = [others[n // 2 % 6] if n % 2 else kills[n // 2 % 5] for n in range(rounds)]
     settings = {"CHECKPOINT_S": rng.choice(["0.2", "0.5", "1.0"])}
     if rng.random() < 0.5:
@@ -152,7 +155,7 @@ class Run:
         self.history = history
         self.rng = random.Random(f"nemesis {plan.seed}")
         self.prefix = f"c{plan.seed}-{uuid.uuid4().hex[:6]}."
-        self.kafka = KafkaSettings(brokers=servers.brokers, prefix=self.prefix)
+        self.kafka = KafkaSettings(brokers=servers.brokers, prefix=self.prefix, replication=servers.copies)
         self.fleet = Fleet(self)
 
     def environment(self, port: int) -> dict[str, str]:
@@ -368,7 +371,7 @@ def _end(run: Run) -> None:
                     "state",
                     partition=int(number),
                     user=user.removeprefix(":"),
-                    value=as_text(client.get(key)),
+                    value=as_text(_unpacked(client.get(key))),
                 )
             elif part == "boundaries":
                 for value in client.hvals(key):
@@ -378,3 +381,10 @@ def _end(run: Run) -> None:
             elif part == "offsets":
                 history.write("offsets", partition=int(number), value=as_text(client.get(key)))
     servers.forget([*names, kafka.triggers_topic, kafka.dead_topic, kafka.slates_topic])
+
+
+def _unpacked(state: bytes) -> bytes:
+    """The text of a state: as it is, or after "L" as an LZ4 block, or after "Z" by Zstandard."""
+    if state[:1] == b"L":
+        return bytes(cramjam.lz4.decompress_block(state[1:]))
+    return bytes(cramjam.zstd.decompress(state[1:])) if state[:1] == b"Z" else state

@@ -90,7 +90,7 @@ def fuzz(shopping: Sequence[dict[str, Any]], count: int, seed: int = 0) -> Count
     """
     rng = random.Random(seed)
     decoder = EventDecoder()
-    gate = Gate(CompiledRules(load_rules(DENSE_RULES)), Bounds(86_400_000, 24, 53))
+    gate = Gate(CompiledRules(load_rules(DENSE_RULES)), Bounds(86_400_000, 24, 53, 600))
     told: Counter[str] = Counter()
     partition = Partition(0)
     for first in range(0, count, _BATCH):
@@ -111,7 +111,7 @@ def fuzz(shopping: Sequence[dict[str, Any]], count: int, seed: int = 0) -> Count
         assert len(outcome.dead) == sum(isinstance(a.event, Exception) for a in batch), (
             "the gate itself failed"
         )
-        for record in outcome.dead:
+        for _, record in outcome.dead:
             told["dead records read again"] += bool(json.loads(record)["reason"])
         for _, trigger in outcome.triggers:
             told["triggers read again"] += decode_trigger(trigger).seq > 0

@@ -60,17 +60,16 @@ class Event:
     session: str
 
     def recent(self) -> list[Any]:
-        """As snapshots carry it; no item has a category where there is no catalogue."""
+        """As snapshots carry it."""
         return [
             self.event_id,
             self.type,
             self.ts,
             self.item,
+            self.scene,
             self.query,
-            "",
             self.quantity,
             self.cents,
-            self.scene,
         ]
 
 

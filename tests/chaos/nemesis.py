@@ -9,6 +9,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from kafka.errors import KafkaError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +20,8 @@ __all__ = ["FAULTS"]
 
 SESSION_S = 6.0
 MOST_WORKERS = 4
+# A controller fences a node that is silent for 9 s (``broker.session.timeout.ms``) and elects at once.
+ELECTION_S = 60.0
 
 
 def kill(run: Run) -> None:
@@ -122,17 +126,59 @@ def broker(run: Run) -> None:
         run.fleet.start(victim)
 
 
+def broker_node(run: Run) -> None:
+    """Kill one node of several that leads partitions of the events, until others lead them; then start it again.
+
+    In half of the cases a worker dies while the node is away. Only a cluster of three stands this.
+    """
+    topics = run.kafka.event_topic_names()
+    leaders = run.servers.leaders(topics)
+    victim = run.rng.choice(sorted(set(leaders.values())))
+    led = [place for place, node in leaders.items() if node == victim]
+    run.servers.kafka.kill(victim)
+    killed = time.monotonic()
+    run.fault("kill broker node", kills=1, node=victim, led=len(led))
+    name = run.rng.choice(run.fleet.alive) if run.rng.random() < 0.5 else None
+    if name is not None:
+        run.pause(0.0, 8.0)
+        run.fleet.kill(name)
+        run.fault("kill worker while a broker node is away", kills=1, worker=name)
+        run.fleet.start(name)
+
+    def moved() -> bool:
+        try:
+            now = run.servers.leaders(topics)
+        except KafkaError:
+            return False  # the client may still ask the one that is dead
+        return not any(now[place] in {victim, -1} for place in led)
+
+    if run.wait(moved, ELECTION_S):
+        run.fault(
+            "partitions have other leaders", after=round(time.monotonic() - killed, 1), partitions=len(led)
+        )
+    if run.await_progress():
+        run.fault("events flow without the node")
+    run.servers.kafka.start(victim)
+    run.fault("broker node is back", node=victim)
+    # Another may be lost only when this one has caught up: two nodes must acknowledge.
+    if not run.wait(lambda: run.servers.whole(topics), ELECTION_S):
+        raise RuntimeError(f"node {victim} did not catch up within {ELECTION_S:g} s")
+
+
 def cut(run: Run) -> None:
     """Sever connections to the broker and to Valkey, for a moment or for some seconds."""
     for _ in range(run.rng.randint(3, 6)):
-        proxy, what = run.rng.choice(
-            [(run.servers.kafka_proxy, "broker"), (run.servers.redis_proxy, "Valkey")]
+        proxies, what = run.rng.choice(
+            [(run.servers.kafka_proxies, "broker"), ([run.servers.redis_proxy], "Valkey")]
         )
-        share = run.rng.choice([0.3, 0.7, 1.0])
-        proxy.refuse(run.rng.random() < 0.4)
-        run.fault(f"cut connections to {what}", connections=proxy.sever(run.rng, share))
+        share, refusing = run.rng.choice([0.3, 0.7, 1.0]), run.rng.random() < 0.4
+        for proxy in proxies:
+            proxy.refuse(refusing)
+        severed = sum(proxy.sever(run.rng, share) for proxy in proxies)
+        run.fault(f"cut connections to {what}", connections=severed)
         run.pause(0.1, 1.5)
-        proxy.refuse(False)
+        for proxy in proxies:
+            proxy.refuse(False)
         if run.rng.random() < 0.3:
             run.fault("CLIENT KILL in Valkey", connections=run.servers.cut_clients())
         run.pause(0.0, 0.6)
@@ -176,6 +222,7 @@ FAULTS: dict[str, Callable[[Run], None]] = {
     "zombie": zombie,
     "valkey": valkey,
     "broker": broker,
+    "broker_node": broker_node,
     "cut": cut,
     "scale": scale,
     "rules": rules,

@@ -41,7 +41,13 @@ def total(results: list[dict[str, Any]]) -> str:
 
 
 def run_seeds(
-    seeds: list[int], results: Path, *, rounds: int, minutes: float = 1e9, kills: int = 10**9
+    seeds: list[int],
+    results: Path,
+    *,
+    rounds: int,
+    nodes: int = 1,
+    minutes: float = 1e9,
+    kills: int = 10**9,
 ) -> list[dict[str, Any]]:
     """Run the seeds that have no result yet; return the results of all that have one."""
     results.mkdir(parents=True, exist_ok=True)
@@ -58,12 +64,12 @@ def run_seeds(
     shopping = load_shopping() if missing else []
     while missing and time.monotonic() < deadline and _kills(done) < kills:
         part, missing = missing[:_SEEDS_PER_BROKER], missing[_SEEDS_PER_BROKER:]
-        with Servers(results / f"servers-{part[0]}-{int(time.time())}") as servers:
+        with Servers(results / f"servers-{part[0]}-{int(time.time())}", nodes) as servers:
             for seed in part:
                 if time.monotonic() > deadline or _kills(done) >= kills:
                     break
                 began = time.monotonic()
-                drive(plan_of(seed, rounds), servers, shopping, _history(results, seed))
+                drive(plan_of(seed, rounds, nodes), servers, shopping, _history(results, seed))
                 done[seed] = verdict = _judge(results, seed)
                 took = time.monotonic() - began
                 what = "good" if verdict["good"] else json.dumps(verdict["examples"], indent=1)
@@ -105,14 +111,25 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=500, help="run the seeds 1 to this")
     parser.add_argument("--first", type=int, default=1, help="begin with this seed")
     parser.add_argument("--rounds", type=int, default=6, help="faults in each run")
+    parser.add_argument(
+        "--nodes", type=int, choices=(1, 3), default=1, help="broker nodes; of three, one may be lost"
+    )
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no seed after this time")
     parser.add_argument("--kills", type=int, default=10**9, help="begin no seed after so many kills")
-    parser.add_argument("--results", type=Path, default=Path(".nearline/chaos"), help="folder of results")
+    parser.add_argument("--results", type=Path, help="folder of results, by default in .nearline")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)  # clients tell at length that a server is away, which it is
     seeds = list(range(options.first, options.seeds + 1))
+    results = options.results or Path(
+        ".nearline", "chaos" if options.nodes == 1 else f"chaos-{options.nodes}"
+    )
     found = run_seeds(
-        seeds, options.results.resolve(), rounds=options.rounds, minutes=options.minutes, kills=options.kills
+        seeds,
+        results.resolve(),
+        rounds=options.rounds,
+        nodes=options.nodes,
+        minutes=options.minutes,
+        kills=options.kills,
     )
     _say(f"in all: {total(found)}")
     return 0 if all(result["good"] for result in found) else 1

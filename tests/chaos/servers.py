@@ -27,23 +27,23 @@ __all__ = ["Servers"]
 
 
 class _TwoDoors(KafkaCluster):
-    """A broker with a second listener, which it announces by the port of the proxy before it."""
+    """Nodes with a second listener each, which they announce by the port of the proxy before it."""
 
-    def __init__(self, data_dir: Path, behind: int, proxy: int, supervisor: Supervisor) -> None:
-        super().__init__(data_dir, supervisor=supervisor)
-        self._behind = behind
-        self._proxy = proxy
+    def __init__(self, data_dir: Path, proxies: Sequence[Proxy], supervisor: Supervisor) -> None:
+        super().__init__(data_dir, nodes=len(proxies), supervisor=supervisor)
+        self._doors = {node.node_id: proxy for node, proxy in zip(self.nodes, proxies, strict=True)}
 
     def specs(self, *node_ids: int) -> list[Any]:
         original = kafka_module.server_properties
 
         def with_second_door(node: KafkaNode, nodes: Sequence[KafkaNode], data_dir: Path) -> str:
+            door = self._doors[node.node_id]
             lines = []
             for line in original(node, nodes, data_dir).splitlines():
                 key = line.partition("=")[0]
                 more = {
-                    "listeners": f",WORKERS://{LOOPBACK}:{self._behind}",
-                    "advertised.listeners": f",WORKERS://{LOOPBACK}:{self._proxy}",
+                    "listeners": f",WORKERS://{LOOPBACK}:{door.target}",
+                    "advertised.listeners": f",WORKERS://{LOOPBACK}:{door.port}",
                     "listener.security.protocol.map": ",WORKERS:PLAINTEXT",
                 }.get(key, "")
                 lines.append(line + more + "\n")
@@ -57,36 +57,41 @@ class _TwoDoors(KafkaCluster):
 
 
 class Servers:
-    """Broker, Valkey and the proxies that workers reach them by; they serve many runs.
+    """One broker node or three, Valkey, and the proxies that workers reach them by; they serve many runs.
+
+    With three nodes every topic has three copies, of which two acknowledge (``min.insync.replicas``).
 
     Valkey syncs every write before it answers (``appendfsync always``). With ``everysec`` it may answer
     before it has handed the write to the system, and kill -9 then takes an acknowledged checkpoint,
     and the epoch that fences, with it.
 
     Attributes:
-        brokers: the broker's address for who must not be cut off: the player and the checker's reader.
-        worker_brokers: its address for workers, through ``kafka_proxy``.
+        copies: of every topic, as many as there are nodes.
+        kafka_proxies: one before each node.
+        brokers: the nodes' addresses for who must not be cut off: the player and the checker's reader.
+        worker_brokers: their addresses for workers, through ``kafka_proxies``.
         redis_url: Valkey's address for the driver.
         worker_redis_url: its address for workers, through ``redis_proxy``.
     """
 
-    def __init__(self, folder: Path) -> None:
-        ports = free_ports(5)
-        self._behind, self._kafka_port, self._valkey_port, self._redis_port, _ = ports
+    def __init__(self, folder: Path, nodes: int = 1) -> None:
+        self._valkey_port, self._redis_port, *doors = free_ports(2 + 2 * nodes)
+        self.copies = nodes
         self.supervisor = Supervisor(folder / "logs")
-        self.kafka_proxy = Proxy(self._kafka_port, self._behind)
+        self.kafka_proxies = [Proxy(*doors[2 * n : 2 * n + 2]) for n in range(nodes)]
         self.redis_proxy = Proxy(self._redis_port, self._valkey_port)
-        self.kafka = _TwoDoors(folder / "kafka", self._behind, self._kafka_port, self.supervisor)
+        self.kafka = _TwoDoors(folder / "kafka", self.kafka_proxies, self.supervisor)
         self._valkey = valkey_spec(self._valkey_port, folder / "valkey", append_only=True)
         self.brokers = self.kafka.bootstrap
-        self.worker_brokers = f"{LOOPBACK}:{self._kafka_port}"
+        self.worker_brokers = ",".join(f"{LOOPBACK}:{proxy.port}" for proxy in self.kafka_proxies)
         self.redis_url = valkey_url(self._valkey_port)
         self.worker_redis_url = valkey_url(self._redis_port)
 
     def __enter__(self) -> Self:
         self._open = contextlib.ExitStack()
         self._open.enter_context(self.supervisor)
-        self._open.enter_context(self.kafka_proxy)
+        for proxy in self.kafka_proxies:
+            self._open.enter_context(proxy)
         self._open.enter_context(self.redis_proxy)
         try:
             self.supervisor.start(self._valkey)
@@ -118,6 +123,22 @@ class Servers:
         """A client of the driver's own."""
         return redis.Redis.from_url(self.redis_url, socket_timeout=10)
 
+    def leaders(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """The node that leads each partition of ``topics``; -1 where none does."""
+        return {place: int(found["leader_id"]) for place, found in self._described(topics).items()}
+
+    def whole(self, topics: Sequence[str]) -> bool:
+        """Whether every copy of ``topics`` is in sync, so that any one node may be lost."""
+        return all(len(found["isr_nodes"]) == self.copies for found in self._described(topics).values())
+
+    def _described(self, topics: Sequence[str]) -> dict[tuple[str, int], dict[str, Any]]:
+        with contextlib.closing(KafkaAdminClient(bootstrap_servers=self.brokers.split(","))) as admin:
+            return {
+                (topic["name"], partition["partition_index"]): partition
+                for topic in admin.describe_topics(list(topics))
+                for partition in topic["partitions"]
+            }
+
     def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """Offset after the last record of every partition of ``topics``."""
         with contextlib.closing(self._consumer()) as consumer:
@@ -141,7 +162,7 @@ class Servers:
 
     def forget(self, topics: Sequence[str]) -> None:
         """Delete what a run left."""
-        admin = KafkaAdminClient(bootstrap_servers=self.brokers)
+        admin = KafkaAdminClient(bootstrap_servers=self.brokers.split(","))
         try:
             admin.delete_topics(list(topics))
         finally:
@@ -150,7 +171,9 @@ class Servers:
             client.flushdb()
 
     def _consumer(self) -> KafkaConsumer:
-        return KafkaConsumer(bootstrap_servers=self.brokers, group_id=None, enable_auto_commit=False)
+        return KafkaConsumer(
+            bootstrap_servers=self.brokers.split(","), group_id=None, enable_auto_commit=False
+        )
 
 
 def _partitions(consumer: KafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:

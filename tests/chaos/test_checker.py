@@ -68,8 +68,8 @@ def true_history() -> list[dict[str, Any]]:
         "recent": copy.deepcopy(recent), "ledger": [[week, "", 250, 2, 1]],
     }  # fmt: skip
     state = [
-        1, 1, START + 2 * MINUTE, START + 2 * MINUTE, {"two-views": [1, START + 2 * MINUTE]}, {},
-        [[week, "", 250, 2, 1]], recent,
+        2, 1, START + 2 * MINUTE, START + 2 * MINUTE, 0, START + 3 * MINUTE, 1,
+        {"two-views": [1, START + 2 * MINUTE]}, {}, [[week, "", 250, 2, 1]], recent,
     ]  # fmt: skip
     counts = {
         "received": 6, "applied": 3, "duplicate": 1, "late": 1, "dead": 1, "triggers": 1, "fields_dropped": 0,
@@ -156,9 +156,9 @@ def test_a_trigger_published_again_is_no_fault(tmp_path: Path) -> None:
         (altered("dead", "reason", to="empty"), {"dead event lost"}),
         (again("dead", offset=0), {"dead event that must not be"}),
         (altered("state", 1, to=2), {"activity wrong"}),
-        (altered("state", 5, to={"two-views.abc.0": [START]}), {"activity wrong"}),
-        (altered("state", 6, 0, 4, to=2), {"activity wrong"}),
-        (altered("state", 7, 0, 0, to="e9"), {"activity wrong"}),
+        (altered("state", 8, to={"two-views.abc.0": [START]}), {"activity wrong"}),
+        (altered("state", 9, 0, 4, to=2), {"activity wrong"}),
+        (altered("state", 10, 0, 0, to="e9"), {"activity wrong"}),
         (altered("offsets", "counts", "applied", to=4), {"accounting"}),
         (altered("offsets", "counts", "triggers", to=2), {"accounting"}),
         (altered("offsets", "offsets", "views", to=4), {"accounting"}),
@@ -201,5 +201,5 @@ def test_new_rules_count_recent_events_and_triggers_say_what_they_came_from(tmp_
     lines = under_rules_from(1, RULES.replace("30m", "20m"))
     assert verdict_on(lines, tmp_path) == {"trigger with wrong contents", "activity wrong"}
     altered("trigger", "rules", to="1:abc")(lines)
-    only(lines, "state")["value"].append(1)
+    only(lines, "state")["value"][4] = 1
     assert verdict_on(lines, tmp_path) == set()

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.gate.activity import LedgerEntry, Recent
+from stream.gate.ledger import LedgerEntry
+from stream.gate.recent import Recent
 from stream.triggers import TriggerHead, decode_trigger, encode_trigger, trigger_id
 
 HEAD: dict[str, Any] = {

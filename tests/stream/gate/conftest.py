@@ -237,8 +237,6 @@ class GateProcess:
                 outcome = gate.apply(partition, stretch, 0)
                 triggers += [value for _, value in outcome.triggers]
                 for user in partition.dirty:
-                    windows = (partition.rules or gate.rules).windows
-                    partition.users[user].trim(settings.ledger_weeks, windows)
                     states[f"state:{{p{number}}}:{user}"] = partition.users[user].encode()
                 partition.dirty.clear()
         return states, by_id(triggers)

@@ -179,3 +179,22 @@ def test_all_keys_of_a_partition_share_a_slot_whatever_the_shopper_is_called(sto
         *(store.state_key(7, u) for u in ("u", "{p8}", "}{", "")),
     ]
     assert len({key_slot(key.encode()) for key in keys}) == 1
+
+
+async def test_who_was_idle_longest_is_forgotten_and_comes_back_as_they_were(store: CheckpointStore) -> None:
+    partition = await store.take_over(5)
+    for user in ("a", "b", "c"):
+        change(partition, user, 1)
+    await store.write(partition, 7)
+    change(partition, "a", 2)
+    await store.write(partition, 8)
+    change(partition, "b", 3)
+    whole = partition.memory_bytes
+    partition.forget_idle(1)
+    assert list(partition.users) == ["b", "a"]  # c was idle longest; b has changed since
+    partition.forget_idle(whole)
+    assert list(partition.users) == ["b"]
+    await store.load(partition, ["a", "c"])
+    assert (partition.users["a"].seq, partition.users["c"].seq) == (2, 1)
+    await store.write(partition, 9)
+    assert partition.memory_bytes == whole

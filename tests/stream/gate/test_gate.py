@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,15 +13,16 @@ from hypothesis import strategies as st
 
 from stream.dead import DeadRecord
 from stream.events import Defect, DefectiveEventError, EventDecoder
-from stream.gate.activity import DAY_MS
+from stream.gate.activity import Activity
 from stream.gate.conditions import CompiledRules
 from stream.gate.gate import Arrival, Bounds, Gate, Outcome, Partition
+from stream.gate.ledger import DAY_MS
 from stream.gate.rules import RuleSet, load_rules
 from stream.triggers import Trigger, decode_trigger, trigger_id
 
 START = 1_700_000_000_000
 NOW = START + 10**9
-BOUNDS = Bounds(lateness_ms=DAY_MS, recent_events=6, ledger_weeks=53)
+BOUNDS = Bounds(lateness_ms=DAY_MS, recent_events=6, ledger_weeks=53, user_events_per_minute=600)
 EVERY_VIEW = RuleSet.model_validate(
     {"rules": [{"id": "every", "when": {"types": ["view"], "count": 1, "within": "1m"}}]}
 )
@@ -81,9 +83,7 @@ def test_an_item_the_catalogue_does_not_have_is_dropped_and_its_event_counts() -
     partition = Partition(0)
     it = gate(categories={"known": "tea"})
     it.apply(partition, [shopping(0, item_id="known"), shopping(1, item_id="unheard-of")], NOW)
-    ring = json.loads(partition.users["u"].ring_json())
-    assert [entry[3] for entry in ring] == ["known", ""] if len(ring[1]) > 3 else ring[0][3] == "known"
-    assert ring[0][5] == "tea"
+    assert [recent.item_id for recent in partition.users["u"].recent.decode()] == ["known", ""]
     assert partition.counts.applied == 2
     assert partition.counts.fields_dropped == 1
 
@@ -91,7 +91,7 @@ def test_an_item_the_catalogue_does_not_have_is_dropped_and_its_event_counts() -
 def test_without_a_catalogue_items_are_taken_as_they_come() -> None:
     partition = Partition(0)
     gate().apply(partition, [shopping(0, item_id="whatever")], NOW)
-    assert json.loads(partition.users["u"].ring_json())[0][3] == "whatever"
+    assert partition.users["u"].recent.decode()[0].item_id == "whatever"
     assert partition.counts.fields_dropped == 0
 
 
@@ -99,8 +99,10 @@ def test_orders_go_into_the_ledger_in_whole_cents() -> None:
     partition = Partition(0)
     it = gate(categories={"i": "tea"})
     it.apply(partition, [shopping(n, type="order", quantity=2, amount=0.1) for n in range(10)], NOW)
-    [(_, entry)] = partition.users["u"].ledger.items()
-    assert entry == [100, 20, 10]
+    ledger = partition.users["u"].ledger
+    assert ledger is not None
+    [entry] = ledger.entries()
+    assert (entry.category, entry.cents, entry.quantity, entry.lines) == ("tea", 100, 20, 10)
 
 
 def test_a_trigger_carries_who_why_when_and_the_snapshot() -> None:
@@ -115,7 +117,7 @@ def test_a_trigger_carries_who_why_when_and_the_snapshot() -> None:
     assert (first.seq, second.seq) == (1, 2)
     assert [r.event_id for r in first.recent] == ["e0", "e1"]
     assert [(e.category, e.cents) for e in first.ledger] == [("tea", 200)]
-    assert [user for user, _ in outcome.triggers] == ["u", "u"]
+    assert [key for key, _ in outcome.triggers] == [b"u", b"u"]
 
 
 def test_two_rules_on_one_event_get_numbers_one_after_the_other() -> None:
@@ -136,13 +138,32 @@ def test_an_event_the_gate_fails_on_is_dead_with_its_words_and_the_rest_goes_on(
     partition = Partition(2)
     it = Gate(Broken(load_rules()), BOUNDS)
     outcome = it.apply(partition, [shopping(n) for n in range(3)], NOW)
-    [record] = [msgspec.json.decode(record, type=DeadRecord) for record in outcome.dead]
+    [record] = [msgspec.json.decode(record, type=DeadRecord) for _, record in outcome.dead]
     assert record.reason == Defect.GATE_ERROR
     assert record.detail == "ZeroDivisionError: a defect in a rule"
     assert (record.topic, record.partition, record.offset) == ("views", 2, 1)
     assert (partition.counts.applied, partition.counts.dead) == (2, 1)
     assert partition.counts.balanced
     assert partition.offsets == {"views": 3}
+
+
+def test_a_shopper_beyond_their_events_a_minute_is_counted_and_no_more() -> None:
+    partition, it = Partition(0), Gate(CompiledRules(EVERY_VIEW), replace(BOUNDS, user_events_per_minute=3))
+    outcome = it.apply(partition, [shopping(n) for n in range(10)], NOW)
+    assert len(outcome.triggers) == 3
+    assert (partition.counts.applied, partition.counts.limited, partition.counts.balanced) == (10, 7, True)
+    assert [r.event_id for r in partition.users["u"].recent.decode()] == ["e0", "e1", "e2"]
+    following = it.apply(partition, [shopping(10, ts=START + 60_000), shopping(11, user_id="v")], NOW)
+    assert [t.user for t in triggers(following)] == ["u", "v"]
+    assert partition.counts.limited == 7
+
+
+def test_what_a_shopper_has_left_of_the_minute_survives_a_checkpoint() -> None:
+    partition, it = Partition(0), Gate(CompiledRules(EVERY_VIEW), replace(BOUNDS, user_events_per_minute=3))
+    it.apply(partition, [shopping(n) for n in range(2)], NOW)
+    partition.users["u"] = Activity.decode(partition.users["u"].encode(), "u")
+    it.apply(partition, [shopping(n) for n in range(2, 5)], NOW)
+    assert partition.counts.limited == 2
 
 
 arrivals = st.one_of(

@@ -34,7 +34,7 @@ class Shop:
     def __init__(self, rules: CompiledRules) -> None:
         self.partition = Partition(0)
         self.partition.rules, self.partition.in_force = rules, begin(rules)
-        self.gate = Gate(rules, Bounds(86_400_000, 24, 53), {"i": "shoes", "j": "hats"})
+        self.gate = Gate(rules, Bounds(86_400_000, 24, 53, 600), {"i": "shoes", "j": "hats"})
         self.offset = 0
         self.triggers: list[Any] = []
 
@@ -58,7 +58,6 @@ class Shop:
         """As after a restart: the shopper comes from what the checkpoint has."""
         activity = self.partition.users[user]
         assert self.partition.rules is not None
-        activity.trim(53, self.partition.rules.windows)
         self.partition.users[user] = Activity.decode(activity.encode(), user)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agents.demand import Demand
-from stream.gate.activity import DAY_MS, LedgerEntry, Recent, week_of
+from stream.gate.ledger import DAY_MS, LedgerEntry, week_of
+from stream.gate.recent import Recent
 from stream.infer.shopper import bought_items, categories_by_weight, shopper_of
 from stream.triggers import Trigger
 
@@ -32,8 +33,8 @@ def trigger(*recent: Recent, ledger: tuple[LedgerEntry, ...] = ()) -> Trigger:
     return Trigger("ab", "five-views", "r", "u", 1, "e", NOW, NOW, NOW, list(recent), list(ledger))
 
 
-def act(kind: str, item: str = "", query: str = "", ts: int = NOW, category: str = "") -> Recent:
-    return Recent(f"{kind}-{item}{query}-{ts}", kind, ts, item, query, category)
+def act(kind: str, item: str = "", query: str = "", ts: int = NOW) -> Recent:
+    return Recent(f"{kind}-{item}{query}-{ts}", kind, ts, item, query=query)
 
 
 def test_ids_become_titles_and_searches_stay_in_the_shoppers_words() -> None:

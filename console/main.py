@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from console.verbs import catalog, dead, demo, doctor, down, explain, rules, send, simulate, slate, up, worker
+from console.verbs import (
+    catalog,
+    dead,
+    demo,
+    doctor,
+    down,
+    evaluation,
+    explain,
+    rules,
+    send,
+    simulate,
+    slate,
+    up,
+    worker,
+)
 from nearline import NearlineError, __version__
 
 __all__ = ["app", "main"]
@@ -34,6 +48,7 @@ app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(dead.app, name="dead")
+app.add_typer(evaluation.app, name="eval")
 rules.app.command("simulate")(simulate.simulate)
 app.add_typer(rules.app, name="rules")
 

@@ -103,10 +103,16 @@ class Activity:
         return len(self.recent) >= capacity and ts < self.recent.oldest_ts()
 
     def beyond(self, ts: int, limit: int) -> bool:
-        """Count one event in; say whether it is beyond ``limit`` events in one minute of event time."""
-        if ts >= self.minute_ends:
+        """Count one event in; say whether it is beyond ``limit`` events in the newest minute of event time.
+
+        An event of an earlier minute is not, so that the order of arrival leaves no trace.
+        """
+        ends = self.minute_ends
+        if ts >= ends:
             self.minute_ends = ts - ts % _MINUTE_MS + _MINUTE_MS
             self.in_minute = 1
+            return False
+        if ts < ends - _MINUTE_MS:
             return False
         self.in_minute += 1
         return self.in_minute > limit

@@ -1,0 +1,14 @@
+"""Recall channels: each finds items in a way of its own, behind one small protocol (`channel`).
+
+::
+
+    purchases    a purchase log as arrays; what is known of shoppers at a moment
+    behaviour    item to item: EASE^R, cosines; their sparse form for serving
+    neighbours   user to user
+    popularity   popular items, of all and of a shopper's categories; a shopper's habits
+    fresh        new and trending items
+    taste        titles like the titles bought
+    lexical      words: BM25 over fields
+    dense        meaning: vectors in memory, or a built catalogue's index
+    hybrid       lexical and dense by their scores, with weights by cross-validation
+"""

@@ -1,0 +1,265 @@
+"""What a ranker of slates knows of a shopper and an item: one row of features a candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from index.channels.behaviour import HALF_LIFE, Behaviour, ease_weights, gram
+from index.channels.channel import best
+from index.channels.fresh import first_sold, trend
+from index.channels.neighbours import SimilarShoppers
+from index.channels.popularity import popularity
+from index.channels.purchases import DAY_MS
+
+if TYPE_CHECKING:
+    from index.channels.channel import Scores
+    from index.channels.purchases import Histories, Purchases
+    from index.encoder import Vectors
+
+__all__ = ["FEATURES", "Candidates", "Knowledge"]
+
+_SCORES: Final = ("ease", "ease-decayed", "ease-recent", "ease-basket", "item-knn", "user-knn")
+_RANKED: Final = ("ease", "ease-recent", "ease-basket", "user-knn")
+_ITEM: Final = (
+    "sales_7",
+    "sales_14",
+    "sales_30",
+    "sales_60",
+    "sales",
+    "trend",
+    "age",
+    "last_sold",
+    "buyers",
+    "repeat",
+    "pieces",
+    "price",
+)
+_PAIR: Final = (
+    "price_gap",
+    "price_gap_scaled",
+    "title_nearest",
+    "title_near_five",
+    "popularity_gap",
+    "days_bought",
+    "days_since",
+    "share_of_days",
+)
+_SHOPPER: Final = ("items", "days", "since_last", "since_first", "newness", "usual_price", "basket")
+FEATURES: Final = (
+    *_SCORES,
+    *(f"{name}_share" for name in _SCORES),
+    *(f"{name}_rank" for name in _RANKED),
+    *_ITEM,
+    *_PAIR,
+    *_SHOPPER,
+)
+"""Names of the columns, in their order."""
+
+_NEW_DAYS: Final = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The candidates of n shoppers, one after the other.
+
+    Attributes:
+        owner: (m,) the shopper of each candidate, rising from 0.
+        rows: (m,) its item.
+        features: (m, len(FEATURES)) float32; NaN where unknown.
+    """
+
+    owner: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float32]
+
+
+class Knowledge:
+    """Everything learnt from a history up to a moment that features are made of.
+
+    Args:
+        history: The order lines before ``now``.
+        now: UTC milliseconds.
+        vectors: (items, d) unit vectors of the titles; None where there is no encoder.
+    """
+
+    def __init__(self, history: Purchases, now: int, vectors: Vectors | None = None) -> None:
+        self.now = now
+        self.vectors = vectors
+        self._items = len(history.items)
+        counts = gram(history)
+        self.sold = counts.diagonal() > 0
+        day = history.time // DAY_MS
+        latest = history.keep(history.time >= now - 75 * DAY_MS)
+        baskets, basket_of = np.unique(history.user * 1_000_000 + day, return_inverse=True)
+        fading = 0.5 ** ((now / DAY_MS - baskets % 1_000_000) / 90.0)
+        everyone = history.histories(np.arange(len(history.users)), now).weights(self._items, HALF_LIFE)
+        self._weights: dict[str, Scores] = {
+            "ease": ease_weights(counts),
+            "ease-decayed": ease_weights(everyone.T @ everyone),
+            "ease-recent": ease_weights(gram(latest), 150.0),
+            "ease-basket": ease_weights(gram(history, basket_of, fading), 150.0),
+            "item-knn": Behaviour.item_knn(history).weights,
+        }
+        self._similar = SimilarShoppers.learn(history, now)
+        self._learn_items(history, counts)
+
+    def _learn_items(self, history: Purchases, counts: npt.NDArray[np.float32]) -> None:
+        now, items = self.now, self._items
+        sales = popularity(history, now)
+        self._month = popularity(history, now, days=30.0)
+        buyers = counts.diagonal().astype(np.float64)
+        last = np.full(items, -np.inf)
+        np.maximum.at(last, history.item, history.time)
+        age = first_sold(history, now)
+        self._first_day = now / DAY_MS - age
+        pieces = np.bincount(history.item, history.quantity, minlength=items)
+        price = np.log(np.maximum(history.amount, 1e-6) / np.maximum(history.quantity, 1e-6))
+        known = np.isfinite(price)
+        lines = np.bincount(history.item[known], minlength=items)
+        total = np.bincount(history.item[known], price[known], minlength=items)
+        self._price = np.where(lines > 0, total / np.maximum(lines, 1), np.nan)
+        self._sales = np.log1p(sales)
+        columns = (
+            *(popularity(history, now, days=days) for days in (7.0, 14.0)),
+            self._month,
+            popularity(history, now, days=60.0),
+            sales,
+            trend(history, now),
+            age,
+            (now - last) / DAY_MS,
+            buyers,
+            sales / np.maximum(buyers, 1.0),
+            np.log1p(pieces / np.maximum(sales, 1.0)),
+            self._price,
+        )
+        self._item_table = np.stack(columns, axis=1).astype(np.float32)
+
+    def candidates(self, shoppers: Histories, *, novel: bool, depth: int = 150) -> Candidates:
+        """The union of the channels' first ``depth`` items for each shopper, with features.
+
+        Args:
+            shoppers: Whom to offer to.
+            novel: Leave out what a shopper bought; otherwise all they bought are candidates too.
+            depth: Of each channel's list.
+        """
+        bought = shoppers.bought(self._items)
+        scores = {name: shoppers.weights(self._items, HALF_LIFE) @ one for name, one in self._weights.items()}
+        scores["user-knn"] = self._similar.score(shoppers)
+        out = np.broadcast_to(~self.sold, bought.shape)
+        if novel:
+            out = out | bought
+        mask = np.zeros_like(bought)
+        who = np.arange(len(bought))[:, None]
+        lists = [best(scores[name], depth, out).rows for name in _SCORES]
+        popular = np.tile(np.argsort(-self._month, kind="stable")[: depth // 2], (len(bought), 1))
+        for one in (*lists, popular):
+            found = one >= 0
+            mask[np.broadcast_to(who, one.shape)[found], one[found]] = True
+        if not novel:
+            mask |= bought
+        mask &= ~out
+        owner, rows = np.nonzero(mask)
+        return Candidates(owner, rows, self._features(shoppers, scores, owner, rows))
+
+    def _features(
+        self,
+        shoppers: Histories,
+        scores: dict[str, Scores],
+        owner: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.float32]:
+        picked = [scores[name][owner, rows] for name in _SCORES]
+        shares = [
+            one / np.maximum(scores[name].max(axis=1), 1e-9)[owner]
+            for name, one in zip(_SCORES, picked, strict=True)
+        ]
+        ranks = [_ranks(picked[_SCORES.index(name)], owner) for name in _RANKED]
+        about = self._about(shoppers)
+        days = shoppers.days(self._items)[owner, rows]
+        last = np.zeros((shoppers.count, self._items), dtype=np.float32)
+        np.maximum.at(last, (shoppers.shopper, shoppers.item), shoppers.day.astype(np.float32))
+        mine = last[owner, rows]
+        nearest, near_five = self._titles(shoppers, owner, rows)
+        gap = self._price[rows] - about["usual_price"][owner]
+        pair = (
+            gap,
+            np.abs(gap) / (about["price_spread"][owner] + 0.3),
+            nearest,
+            near_five,
+            self._sales[rows] - about["usual_sales"][owner],
+            days,
+            np.where(mine > 0, self.now / DAY_MS - mine, np.nan),
+            days / np.maximum(about["days"][owner], 1.0),
+        )
+        whole = np.empty((len(rows), len(FEATURES)), dtype=np.float32)
+        front = (*picked, *shares, *ranks)
+        for at, column in enumerate(front):
+            whole[:, at] = column
+        at = len(front)
+        whole[:, at : at + len(_ITEM)] = self._item_table[rows]
+        at += len(_ITEM)
+        rest: list[npt.NDArray[Any]] = [*pair, *(about[name][owner] for name in _SHOPPER)]
+        for place, column in enumerate(rest, at):
+            whole[:, place] = column
+        return whole
+
+    def _about(self, shoppers: Histories) -> dict[str, npt.NDArray[np.float64]]:
+        n, today = shoppers.count, self.now / DAY_MS
+        who, what = shoppers.shopper, shoppers.item
+        entries = np.maximum(np.bincount(who, minlength=n), 1)
+
+        def mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            return np.bincount(who, np.nan_to_num(values), minlength=n) / entries
+
+        first, last = np.full(n, np.inf), np.full(n, -np.inf)
+        np.minimum.at(first, who, shoppers.day)
+        np.maximum.at(last, who, shoppers.day)
+        days = np.zeros(n)
+        np.maximum.at(days, who, shoppers.ago + 1.0)
+        price = mean(self._price[what])
+        spread = np.sqrt(np.maximum(mean(self._price[what] ** 2) - price**2, 0.0))
+        return {
+            "items": shoppers.bought(self._items).sum(axis=1).astype(np.float64),
+            "days": days,
+            "since_last": today - last,
+            "since_first": today - first,
+            "newness": mean((shoppers.day - self._first_day[what] < _NEW_DAYS).astype(np.float64)),
+            "usual_price": price,
+            "price_spread": spread,
+            "usual_sales": mean(self._sales[what]),
+            "basket": entries / np.maximum(days, 1.0),
+        }
+
+    def _titles(
+        self, shoppers: Histories, owner: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Cosine of each candidate's title with the nearest title its owner bought, and the mean of the nearest five."""
+        one = np.full(len(rows), np.nan, dtype=np.float32)
+        five = np.full(len(rows), np.nan, dtype=np.float32)
+        if self.vectors is None:
+            return one, five
+        bounds = np.searchsorted(owner, np.arange(shoppers.count + 1))
+        starts = np.searchsorted(shoppers.shopper, np.arange(shoppers.count + 1))
+        for at in range(shoppers.count):
+            mine = np.unique(shoppers.item[starts[at] : starts[at + 1]])
+            theirs = slice(bounds[at], bounds[at + 1])
+            if not len(mine) or theirs.start == theirs.stop:
+                continue
+            near = self.vectors[rows[theirs]] @ self.vectors[mine].T
+            # An item is no neighbour of itself: what was bought is known from other columns.
+            near[rows[theirs][:, None] == mine[None, :]] = -1.0
+            top = -np.partition(-near, min(5, near.shape[1]) - 1, axis=1)[:, :5]
+            one[theirs], five[theirs] = top.max(axis=1), top.mean(axis=1)
+        return one, five
+
+
+def _ranks(scores: npt.NDArray[np.float32], owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The rank, from 0, of each candidate among its owner's by falling score."""
+    order = np.lexsort((-scores, owner))
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order)) - np.searchsorted(owner, owner[order])
+    return ranks

@@ -179,9 +179,9 @@ class GateSettings(_Model):
         description="Events of one shopper per minute of event time that are evaluated and remembered; those beyond "
         "(a scraper's) are applied by counting them as limited, and no more.",
     )
-    max_memory_mb: int = Field(
+    max_memory_mb: float = Field(
         default=512,
-        ge=1,
+        gt=0,
         description="Memory for shoppers' activity per worker, in MiB, beside some 150 that the process itself takes; "
         "the least recently active are written out and forgotten, and read back when they return.",
     )

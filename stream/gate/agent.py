@@ -253,7 +253,7 @@ class GateAgent:
     def _forget_idle(self) -> None:
         """Keep the shoppers in memory within ``max_memory_mb``: the least recently active go, all are checkpointed."""
         held = self.memory_bytes
-        limit = self._settings.max_memory_mb << 20
+        limit = self._settings.max_memory_mb * 2**20
         if held > limit:
             keep = (
                 _KEPT_SHARE * limit / held

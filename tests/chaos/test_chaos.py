@@ -32,7 +32,7 @@ def run(plan: Plan, servers: Servers, shopping: Sequence[dict[str, Any]], folder
     [
         Plan(1, 3, 250.0, DEFAULT_RULES, {"CHECKPOINT_S": "0.2"}, ("rules", "zombie", "storm")),
         pytest.param(
-            Plan(2, 2, 250.0, DENSE_RULES, {"MAX_USERS": "20"}, ("cut", "broker", "kill_starting", "scale")),
+            Plan(2, 2, 250.0, DENSE_RULES, {"MAX_MEMORY_MB": "0.05"}, ("cut", "broker", "kill_starting", "scale")),
             marks=pytest.mark.long,
         ),
     ],

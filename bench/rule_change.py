@@ -31,7 +31,7 @@ from redis.asyncio import Redis
 from stream.datasets import open_dataset
 from stream.embedded import EmbeddedStack
 from stream.embedded.ports import LOOPBACK, free_ports
-from stream.gate.rulebook import RuleBook
+from stream.gate.rules.book import RuleBook
 from stream.player import Player
 from stream.settings import KafkaSettings
 from stream.topics import create_topics

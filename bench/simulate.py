@@ -27,7 +27,7 @@ from msgspec.json import encode
 
 from agents.settings import AgentSettings
 from stream.datasets import open_dataset
-from stream.gate.rules import RuleSet, load_rules
+from stream.gate.rules.ruleset import RuleSet, load_rules
 from stream.settings import GateSettings, KafkaSettings
 from stream.simulate import CostMeter, FileHistory, Rates, Simulation, simulate
 from stream.simulate.cost import NoTitles

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from nearline import NearlineError
 
 if TYPE_CHECKING:
-    from stream.gate.rulebook import Version
+    from stream.gate.rules.book import Version
 
 __all__ = [
     "BrokerUnavailableError",

@@ -11,8 +11,8 @@ import hashlib
 
 import msgspec
 
-from stream.gate.ledger import LedgerEntry
-from stream.gate.recent import Recent
+from stream.gate.state.ledger import LedgerEntry
+from stream.gate.state.recent import Recent
 
 __all__ = ["Trigger", "TriggerHead", "decode_trigger", "encode_trigger", "trigger_id"]
 

@@ -23,8 +23,8 @@ from console.output import console
 from console.verbs.catalog import build_with_progress
 from stream.embedded import ChildSpec, EmbeddedStack
 from stream.embedded.ports import free_ports
-from stream.gate.accounting import Accounting
-from stream.gate.checkpoint import CheckpointStore
+from stream.gate.state.accounting import Accounting
+from stream.gate.state.checkpoint import CheckpointStore
 from stream.player import Player, Sent
 from stream.redis_client import connect_redis
 from stream.slates import SlateStore, Trace

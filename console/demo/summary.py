@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stream.gate.accounting import Accounting
+from stream.gate.state.accounting import Accounting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

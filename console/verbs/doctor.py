@@ -87,7 +87,7 @@ def _try(name: str, look: Callable[[], str]) -> Check:
 
 
 def _rules(settings: Settings) -> str:
-    from stream.gate.rules import load_rules  # noqa: PLC0415
+    from stream.gate.rules.ruleset import load_rules  # noqa: PLC0415
 
     ruleset = load_rules(settings.stream.gate.rules)
     return f"{len(ruleset.rules)} rules, version {ruleset.digest}"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from nearline import NearlineError
-    from stream.gate.rulebook import RuleBook, Version
-    from stream.gate.rules import RuleSet
+    from stream.gate.rules.book import RuleBook, Version
+    from stream.gate.rules.ruleset import RuleSet
     from stream.settings import StreamSettings
 
 app = typer.Typer(help="Trigger rules.", no_args_is_help=True, rich_markup_mode=None)
@@ -46,7 +46,7 @@ def _group() -> None:
 def check(file: Annotated[Path, typer.Argument(help="The rules file.")], as_json: Json = False) -> None:
     """Check a rules file; errors name line, rule and field (exit code 2)."""
     from console.output import console, print_json  # noqa: PLC0415
-    from stream.gate.rules import parse_rules, read_rules  # noqa: PLC0415
+    from stream.gate.rules.ruleset import parse_rules, read_rules  # noqa: PLC0415
 
     ruleset = parse_rules(read_rules(file), str(file))
     _refuse_unreachable(ruleset, str(file))
@@ -79,7 +79,7 @@ def set_rules(
     as_json: Json = False,
 ) -> None:
     """Put a rules file in force on all workers, as a new version."""
-    from stream.gate.rules import parse_rules, read_rules  # noqa: PLC0415
+    from stream.gate.rules.ruleset import parse_rules, read_rules  # noqa: PLC0415
 
     text = read_rules(file)
     began = _BASE_LINE.match(text)
@@ -129,7 +129,7 @@ def show(
 ) -> None:
     """Print the text of a version: a start for one's own. The first line says what it began from."""
     from console.output import print_json  # noqa: PLC0415
-    from stream.gate.rules import DEFAULT_RULES, read_rules  # noqa: PLC0415
+    from stream.gate.rules.ruleset import DEFAULT_RULES, read_rules  # noqa: PLC0415
 
     if default:
         typer.echo(read_rules(DEFAULT_RULES), nl=False)
@@ -146,8 +146,8 @@ def show(
 def list_rules(as_json: Json = False) -> None:
     """List the rules in force."""
     from console.output import console, print_json  # noqa: PLC0415
-    from stream.gate.rule_changes import describe  # noqa: PLC0415
-    from stream.gate.rules import parse_rules  # noqa: PLC0415
+    from stream.gate.rules.changes import describe  # noqa: PLC0415
+    from stream.gate.rules.ruleset import parse_rules  # noqa: PLC0415
 
     text, version = asyncio.run(_text_of(None))
     ruleset = parse_rules(text, "the rules in force", strict=False)
@@ -199,8 +199,8 @@ def diff(
 ) -> None:
     """Show what changed between two versions: by rule, then line by line."""
     from console.output import print_json  # noqa: PLC0415
-    from stream.gate.rule_changes import changed_lines, changes  # noqa: PLC0415
-    from stream.gate.rules import parse_rules  # noqa: PLC0415
+    from stream.gate.rules.changes import changed_lines, changes  # noqa: PLC0415
+    from stream.gate.rules.ruleset import parse_rules  # noqa: PLC0415
 
     async def reading() -> tuple[int, str, int, str]:
         after_text, after = await _text_of(new)
@@ -222,7 +222,7 @@ def diff(
 
 @asynccontextmanager
 async def _book() -> AsyncIterator[RuleBook]:
-    from stream.gate.rulebook import RuleBook  # noqa: PLC0415
+    from stream.gate.rules.book import RuleBook  # noqa: PLC0415
     from stream.redis_client import connect_redis  # noqa: PLC0415
 
     settings = _settings()
@@ -241,7 +241,7 @@ def _settings() -> StreamSettings:
 
 async def _text_of(number: int | None) -> tuple[str, Version | None]:
     """Text of a version, of the one in force for None; the rules file for 0 and an empty book."""
-    from stream.gate.rules import DEFAULT_RULES, read_rules  # noqa: PLC0415
+    from stream.gate.rules.ruleset import DEFAULT_RULES, read_rules  # noqa: PLC0415
 
     if number != 0:
         async with _book() as book:
@@ -305,7 +305,7 @@ def _tell(version: Version, as_json: bool) -> None:
 def _refuse_unreachable(ruleset: RuleSet, source: str) -> None:
     from stream.errors import RulesError  # noqa: PLC0415
     from stream.events import EVENT_TYPES  # noqa: PLC0415
-    from stream.gate.rule_checks import unreachable  # noqa: PLC0415
+    from stream.gate.rules.checks import unreachable  # noqa: PLC0415
 
     kafka = _settings().kafka
     types = {kind for kind in EVENT_TYPES if kafka.topic_of(kind) is not None}
@@ -318,8 +318,8 @@ def _refuse_unreachable(ruleset: RuleSet, source: str) -> None:
 
 
 def _difference(before: str, after: str, old: str, new: str) -> str:
-    from stream.gate.rule_changes import changed_lines, changes  # noqa: PLC0415
-    from stream.gate.rules import parse_rules  # noqa: PLC0415
+    from stream.gate.rules.changes import changed_lines, changes  # noqa: PLC0415
+    from stream.gate.rules.ruleset import parse_rules  # noqa: PLC0415
 
     found = changes(parse_rules(before, old, strict=False), parse_rules(after, new, strict=False))
     lines = []

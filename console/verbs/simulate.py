@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from console.settings import Settings
-    from stream.gate.rules import RuleSet
+    from stream.gate.rules.ruleset import RuleSet
     from stream.infer.shopper import Titles
     from stream.simulate import Firing, History, Report
 
@@ -76,7 +76,7 @@ def simulate(
     from console.output import print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
     from console.verbs.simulate_print import print_report  # noqa: PLC0415
-    from stream.gate.rules import load_rules  # noqa: PLC0415
+    from stream.gate.rules.ruleset import load_rules  # noqa: PLC0415
 
     if (source is None) == (since is None):
         raise ConsoleError(
@@ -215,8 +215,8 @@ def _warm_up_ms(text: str | None, sets: list[RuleSet | None]) -> int:
 
 async def _other(settings: Settings, against: str) -> RuleSet:
     """The rules to compare with."""
-    from stream.gate.rulebook import RuleBook  # noqa: PLC0415
-    from stream.gate.rules import load_rules, parse_rules  # noqa: PLC0415
+    from stream.gate.rules.book import RuleBook  # noqa: PLC0415
+    from stream.gate.rules.ruleset import load_rules, parse_rules  # noqa: PLC0415
     from stream.redis_client import connect_redis  # noqa: PLC0415
 
     if against != "current":

@@ -2,10 +2,8 @@
 
 ::
 
-    source.py ── merge.py ── gate.py ── conditions.py        read, order, apply, fire
-                               │              │
-    agent.py ──────────── activity.py      rules.py          own, remember, what to fire on
-       └── checkpoint.py  accounting.py                      write down, account for
-    rulebook.py ── live_rules.py ── in_force.py              rules that change while it runs
-    role.py                                                  wired into a worker
+    source.py ── merge.py ── gate.py ── agent.py       read, order, apply, own and publish
+                               │           │
+                            rules/       state/        what to fire on; what is remembered and written down
+    role.py                                            wired into a worker
 """

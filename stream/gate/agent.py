@@ -13,18 +13,18 @@ import time
 from typing import TYPE_CHECKING
 
 from stream.errors import FencedError
-from stream.gate.accounting import Accounting
-from stream.gate.in_force import begin, follow
+from stream.gate.rules.in_force import begin, follow
+from stream.gate.state.accounting import Accounting
 from stream.redis_client import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stream.gate.checkpoint import CheckpointStore
-    from stream.gate.conditions import CompiledRules
     from stream.gate.gate import Arrival, Gate, Partition
-    from stream.gate.in_force import InForce
-    from stream.gate.live_rules import LiveRules
+    from stream.gate.rules.conditions import CompiledRules
+    from stream.gate.rules.in_force import InForce
+    from stream.gate.rules.live import LiveRules
+    from stream.gate.state.checkpoint import CheckpointStore
     from stream.outbox import Outbox
     from stream.settings import GateSettings, KafkaSettings
 

@@ -13,17 +13,17 @@ import msgspec
 
 from stream.dead import Origin, dead_record
 from stream.events import Defect, DefectiveEventError, Event
-from stream.gate.accounting import Accounting
-from stream.gate.activity import Activity
-from stream.gate.in_force import bring_under
-from stream.gate.recent import fingerprint
+from stream.gate.rules.in_force import bring_under
+from stream.gate.state.accounting import Accounting
+from stream.gate.state.activity import Activity
+from stream.gate.state.recent import fingerprint
 from stream.triggers import encode_trigger, trigger_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from stream.gate.conditions import CompiledRules
-    from stream.gate.in_force import InForce
+    from stream.gate.rules.conditions import CompiledRules
+    from stream.gate.rules.in_force import InForce
     from stream.settings import GateSettings
 
 __all__ = ["Arrival", "Bounds", "Gate", "MergeKey", "Outcome", "Partition"]

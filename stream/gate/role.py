@@ -13,12 +13,12 @@ from index.catalog import Catalog
 from index.errors import CatalogMissingError
 from stream.errors import FencedError
 from stream.gate.agent import GateAgent
-from stream.gate.checkpoint import CheckpointStore
 from stream.gate.gate import Bounds, Gate
-from stream.gate.live_rules import POLL_S, LiveRules
-from stream.gate.rulebook import RuleBook
-from stream.gate.rules import DEFAULT_RULES, parse_rules, read_rules
+from stream.gate.rules.book import RuleBook
+from stream.gate.rules.live import POLL_S, LiveRules
+from stream.gate.rules.ruleset import DEFAULT_RULES, parse_rules, read_rules
 from stream.gate.source import EventBatch, EventSource
+from stream.gate.state.checkpoint import CheckpointStore
 from stream.outbox import Outbox
 from stream.redis_client import TRANSIENT, connect_redis, patiently
 

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from agents.shopper import Act, LedgerLine, Shopper
-from stream.gate.ledger import DAY_MS
+from stream.gate.state.ledger import DAY_MS
 
 if TYPE_CHECKING:
     from agents.demand import Demand
-    from stream.gate.recent import Recent
+    from stream.gate.state.recent import Recent
     from stream.triggers import Trigger
 
 __all__ = ["Titles", "bought_items", "categories_by_weight", "shopper_of"]
@@ -27,7 +27,7 @@ _WEIGHTS = {
     "view": 1.0,
     "impression": 0.0,
 }
-_FIRST_MONDAY = date(1969, 12, 29)  # of week 0 in stream.gate.activity.week_of
+_FIRST_MONDAY = date(1969, 12, 29)  # of week 0 in stream.gate.state.activity.week_of
 
 
 class Titles(Protocol):

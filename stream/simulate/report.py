@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from stream.gate.accounting import Accounting
+from stream.gate.state.accounting import Accounting
 from stream.simulate.cost import Cost
 from stream.simulate.tally import HOUR_MS
 

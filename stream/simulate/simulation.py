@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from stream.events import DefectiveEventError
-from stream.gate.accounting import Accounting
-from stream.gate.conditions import CompiledRules
 from stream.gate.gate import Bounds, Gate, Partition
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.state.accounting import Accounting
 from stream.simulate.report import Report, changes_of, overlaps_of, rules_of
 from stream.simulate.tally import Tally
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from stream.gate.gate import Arrival
-    from stream.gate.rules import RuleSet
+    from stream.gate.rules.ruleset import RuleSet
     from stream.settings import GateSettings
     from stream.simulate.cost import CostMeter
     from stream.simulate.history import History

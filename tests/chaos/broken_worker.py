@@ -18,7 +18,7 @@ from typing import Any
 
 from console.main import main
 from stream.gate.agent import GateAgent
-from stream.gate.checkpoint import CheckpointStore
+from stream.gate.state.checkpoint import CheckpointStore
 from stream.outbox import Outbox
 
 # How long a moment that must not exist lasts, so that a kill may hit it.

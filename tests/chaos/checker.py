@@ -333,7 +333,7 @@ def _activity(shopper: Shopper, expected: _Expected) -> dict[str, Any]:
 
 
 def _decoded(state: list[Any], shopper: Shopper, weeks: int) -> dict[str, Any]:
-    """The documented array of a state, version 2: ``stream/gate/activity.py``."""
+    """The documented array of a state, version 2: ``stream/gate/state/activity.py``."""
     version, seq, last_ts, last_fired, generation, _ends, _in_minute, fired, counts, ledger, recent = state
     if version != 2:
         return {"version": version}

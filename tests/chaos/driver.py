@@ -21,7 +21,7 @@ import yaml
 
 from stream.embedded.ports import free_ports
 from stream.embedded.supervisor import ChildSpec, last_lines
-from stream.gate.rules import DEFAULT_RULES
+from stream.gate.rules.ruleset import DEFAULT_RULES
 from stream.player import Player
 from stream.settings import GateSettings, KafkaSettings
 from stream.topics import create_topics
@@ -79,7 +79,9 @@ def plan_of(seed: int, rounds: int = 6, nodes: int = 1) -> Plan:
     faults = [others[n // 2 % 6] if n % 2 else kills[n // 2 % 5] for n in range(rounds)]
     settings = {"CHECKPOINT_S": rng.choice(["0.2", "0.5", "1.0"])}
     if rng.random() < 0.5:
-        settings["MAX_MEMORY_MB"] = "0.05"  # twenty shoppers: most shoppers are written out and read again all the time
+        settings["MAX_MEMORY_MB"] = (
+            "0.05"  # twenty shoppers: most shoppers are written out and read again all the time
+        )
     if rng.random() < 0.3:
         settings["BATCH_EVENTS"] = "50"
     return Plan(

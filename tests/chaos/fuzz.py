@@ -16,10 +16,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from stream.events import DefectiveEventError, EventDecoder
-from stream.gate.activity import Activity
-from stream.gate.conditions import CompiledRules
 from stream.gate.gate import Arrival, Bounds, Gate, Partition
-from stream.gate.rules import load_rules
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.rules.ruleset import load_rules
+from stream.gate.state.activity import Activity
 from stream.triggers import decode_trigger
 
 from .driver import DENSE_RULES

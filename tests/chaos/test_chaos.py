@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stream.gate.rules import DEFAULT_RULES
+from stream.gate.rules.ruleset import DEFAULT_RULES
 
 from .checker import Verdict, check
 from .driver import BROKEN, DENSE_RULES, Plan, drive
@@ -32,7 +32,14 @@ def run(plan: Plan, servers: Servers, shopping: Sequence[dict[str, Any]], folder
     [
         Plan(1, 3, 250.0, DEFAULT_RULES, {"CHECKPOINT_S": "0.2"}, ("rules", "zombie", "storm")),
         pytest.param(
-            Plan(2, 2, 250.0, DENSE_RULES, {"MAX_MEMORY_MB": "0.05"}, ("cut", "broker", "kill_starting", "scale")),
+            Plan(
+                2,
+                2,
+                250.0,
+                DENSE_RULES,
+                {"MAX_MEMORY_MB": "0.05"},
+                ("cut", "broker", "kill_starting", "scale"),
+            ),
             marks=pytest.mark.long,
         ),
     ],

@@ -18,7 +18,7 @@ from stream.embedded.errors import PartMissingError
 from stream.embedded.kafka import KafkaCluster
 from stream.embedded.ports import free_ports
 from stream.errors import FencedError
-from stream.gate.checkpoint import CheckpointStore
+from stream.gate.state.checkpoint import CheckpointStore
 
 from .driver import ROOT
 from .proxy import Proxy

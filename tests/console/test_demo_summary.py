@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from console.demo.summary import percentiles, summarise
-from stream.gate.accounting import Accounting
+from stream.gate.state.accounting import Accounting
 
 
 def summary(**changes: object) -> dict[str, object]:

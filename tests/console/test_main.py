@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stream.gate.rules import DEFAULT_RULES
+from stream.gate.rules.ruleset import DEFAULT_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

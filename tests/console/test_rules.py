@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from console.errors import ConsoleError
 from console.verbs.rules import app
 from stream.errors import RulesConflictError, RulesError
-from stream.gate.rules import DEFAULT_RULES
+from stream.gate.rules.ruleset import DEFAULT_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from console.main import app
 from nearline import NearlineError
-from stream.gate.rulebook import RuleBook
+from stream.gate.rules.book import RuleBook
 from stream.player import Player
 from stream.settings import KafkaSettings
 from stream.topics import create_topics

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.gate.ledger import LedgerEntry
-from stream.gate.recent import Recent
+from stream.gate.state.ledger import LedgerEntry
+from stream.gate.state.recent import Recent
 from stream.triggers import TriggerHead, decode_trigger, encode_trigger, trigger_id
 
 HEAD: dict[str, Any] = {

@@ -27,11 +27,11 @@ from stream.embedded.ports import LOOPBACK, free_ports
 from stream.embedded.supervisor import Supervisor
 from stream.embedded.valkey import valkey_spec, valkey_url
 from stream.events import DefectiveEventError, EventDecoder
-from stream.gate.conditions import CompiledRules
 from stream.gate.gate import Arrival, Bounds, Gate, Partition
-from stream.gate.in_force import Boundary, begin, follow, generation_at
 from stream.gate.merge import BEFORE_ALL, next_key
-from stream.gate.rules import load_rules, parse_rules
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.rules.in_force import Boundary, begin, follow, generation_at
+from stream.gate.rules.ruleset import load_rules, parse_rules
 from stream.player import Player, Sent
 from stream.settings import GateSettings, KafkaSettings
 from stream.topics import create_topics

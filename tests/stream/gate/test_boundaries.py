@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 from redis.cluster import key_slot
 
 from stream.errors import FencedError
-from stream.gate.checkpoint import CheckpointStore
-from stream.gate.conditions import CompiledRules
-from stream.gate.in_force import Boundary, begin, follow
-from stream.gate.rules import load_rules, parse_rules
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.rules.in_force import Boundary, begin, follow
+from stream.gate.rules.ruleset import load_rules, parse_rules
+from stream.gate.state.checkpoint import CheckpointStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from stream.dead import DeadRecord
 from stream.events import Defect, DefectiveEventError, EventDecoder
-from stream.gate.activity import Activity
-from stream.gate.conditions import CompiledRules
 from stream.gate.gate import Arrival, Bounds, Gate, Outcome, Partition
-from stream.gate.ledger import DAY_MS
-from stream.gate.rules import RuleSet, load_rules
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.rules.ruleset import RuleSet, load_rules
+from stream.gate.state.activity import Activity
+from stream.gate.state.ledger import DAY_MS
 from stream.triggers import Trigger, decode_trigger, trigger_id
 
 START = 1_700_000_000_000

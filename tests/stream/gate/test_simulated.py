@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from agents.settings import AgentSettings
 from stream.datasets import open_dataset
-from stream.gate.rules import load_rules
+from stream.gate.rules.ruleset import load_rules
 from stream.settings import GateSettings
 from stream.simulate import BrokerHistory, CostMeter, FileHistory, Rates, Report, Simulation, simulate
 from stream.simulate.cost import NoTitles

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from agents.demand import Demand, DemandSet, Rung
 from index import Recall, build_catalog
 from stream.dead import Origin
-from stream.gate.recent import Recent
+from stream.gate.state.recent import Recent
 from stream.infer.pipeline import Pipeline
 from stream.infer.source import Received
 from stream.redis_client import connect_redis

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agents.demand import Demand
-from stream.gate.ledger import DAY_MS, LedgerEntry, week_of
-from stream.gate.recent import Recent
+from stream.gate.state.ledger import DAY_MS, LedgerEntry, week_of
+from stream.gate.state.recent import Recent
 from stream.infer.shopper import bought_items, categories_by_weight, shopper_of
 from stream.triggers import Trigger
 

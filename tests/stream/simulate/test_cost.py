@@ -9,7 +9,7 @@ from agents import prompts
 from agents.profile import render
 from agents.settings import AgentSettings
 from agents.structured import queries
-from stream.gate.recent import Recent
+from stream.gate.state.recent import Recent
 from stream.infer.shopper import shopper_of
 from stream.simulate.cost import CostMeter, NoTitles, Rates
 from stream.triggers import Trigger, decode_trigger

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stream.errors import StreamError
-from stream.gate.accounting import Accounting
+from stream.gate.state.accounting import Accounting
 from stream.simulate.cost import CostMeter, NoTitles, Rates
 from stream.simulate.plot import check_plot, draw
 from stream.simulate.report import Change, Report, RuleReport

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agents.settings import AgentSettings
 from stream.datasets import open_dataset
 from stream.datasets.errors import DatasetError
-from stream.gate.rules import RuleSet, parse_rules
+from stream.gate.rules.ruleset import RuleSet, parse_rules
 from stream.settings import EventTopic, GateSettings, KafkaSettings
 from stream.simulate import CostMeter, FileHistory, Firing, HistoryBatch, Rates, Report, Simulation, simulate
 from stream.simulate.cost import NoTitles

@@ -15,10 +15,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import WatchError
 
 from stream.errors import CheckpointError, FencedError
-from stream.gate.accounting import Accounting
-from stream.gate.activity import Activity
 from stream.gate.gate import Partition
-from stream.gate.in_force import Boundary, InForce
+from stream.gate.rules.in_force import Boundary, InForce
+from stream.gate.state.accounting import Accounting
+from stream.gate.state.activity import Activity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,8 @@ import cramjam
 import msgspec
 
 from stream.errors import CheckpointError
-from stream.gate.ledger import Ledger, week_of
-from stream.gate.recent import RecentEvents
+from stream.gate.state.ledger import Ledger, week_of
+from stream.gate.state.recent import RecentEvents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class Activity:
         counts: key of a condition to the event times that count for it, ascending.
         ledger: what was bought; None if nothing was.
         recent: the newest events.
-        built: generation of the partition's rules that the counts belong to (``stream.gate.in_force``).
+        built: generation of the partition's rules that the counts belong to (``stream.gate.rules.in_force``).
         minute_ends: event time at which the newest minute ends, and ``in_minute`` its events so far.
         size: bytes of the state, not compressed, when it was last written or read.
     """
@@ -91,7 +91,7 @@ class Activity:
     def remember(self, event: Event, cents: int, print_: bytes, capacity: int) -> None:
         """Put ``event`` among the recent ones, of which the newest ``capacity`` are kept.
 
-        ``print_`` is its id's :func:`stream.gate.recent.fingerprint`.
+        ``print_`` is its id's :func:`stream.gate.state.recent.fingerprint`.
         """
         newest = event.ts >= self.last_ts
         if newest:
@@ -137,7 +137,7 @@ class Activity:
         self.counts = kept
 
     def ledger_json(self, weeks: int) -> bytes:
-        """The ledger as a JSON array of :class:`~stream.gate.ledger.LedgerEntry`, oldest first, ``weeks`` back."""
+        """The ledger as a JSON array of :class:`~stream.gate.state.ledger.LedgerEntry`, oldest first, ``weeks`` back."""
         if self.ledger is None:
             return b"[]"
         self.ledger.forget_before(week_of(self.last_ts) - weeks)

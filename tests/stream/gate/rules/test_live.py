@@ -17,7 +17,7 @@ import redis
 from redis.asyncio import Redis
 
 from stream.datasets import open_dataset
-from stream.gate.rulebook import RuleBook
+from stream.gate.rules.book import RuleBook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from stream.errors import CheckpointError, FencedError
-from stream.gate.accounting import Accounting
-from stream.gate.activity import Activity
-from stream.gate.checkpoint import CheckpointStore
+from stream.gate.state.accounting import Accounting
+from stream.gate.state.activity import Activity
+from stream.gate.state.checkpoint import CheckpointStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

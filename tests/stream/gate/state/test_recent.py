@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.events import EventDecoder
-from stream.gate.recent import Recent, RecentEvents, fingerprint
+from stream.gate.state.recent import Recent, RecentEvents, fingerprint
 
 START = 1_700_000_000_000
 _decode = EventDecoder().decode

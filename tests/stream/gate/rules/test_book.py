@@ -9,11 +9,11 @@ import pytest
 from redis.asyncio import Redis
 
 from stream.errors import CheckpointError, RulesConflictError, RulesError
-from stream.gate.conditions import CompiledRules
-from stream.gate.in_force import begin
-from stream.gate.live_rules import LiveRules
-from stream.gate.rulebook import RuleBook
-from stream.gate.rules import DEFAULT_RULES, parse_rules
+from stream.gate.rules.book import RuleBook
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.rules.in_force import begin
+from stream.gate.rules.live import LiveRules
+from stream.gate.rules.ruleset import DEFAULT_RULES, parse_rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

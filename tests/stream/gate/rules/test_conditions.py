@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.events import EventDecoder
-from stream.gate.activity import Activity
-from stream.gate.conditions import CompiledRules
-from stream.gate.recent import fingerprint
-from stream.gate.rules import Rule, RuleSet
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.rules.ruleset import Rule, RuleSet
+from stream.gate.state.activity import Activity
+from stream.gate.state.recent import fingerprint
 
 S = 1000
 START = 1_700_000_000_000 // 86_400_000 * 86_400_000  # midnight, so that hours are easy to tell

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import RulesError
-from stream.gate.rules import DEFAULT_RULES, load_rules, parse_rules
+from stream.gate.rules.ruleset import DEFAULT_RULES, load_rules, parse_rules
 
 if TYPE_CHECKING:
     from pathlib import Path

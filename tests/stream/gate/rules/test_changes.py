@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.gate.rule_changes import RuleChange, changed_lines, changes, describe, duration
-from stream.gate.rules import RuleSet, load_rules
+from stream.gate.rules.changes import RuleChange, changed_lines, changes, describe, duration
+from stream.gate.rules.ruleset import RuleSet, load_rules
 
 VIEW = {"types": ["view"], "count": 5, "within": "30m"}
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from stream.errors import CheckpointError, RulesConflictError, RulesError
-from stream.gate.rules import parse_rules
+from stream.gate.rules.ruleset import parse_rules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from redis.asyncio import Redis
 
-    from stream.gate.rules import RuleSet
+    from stream.gate.rules.ruleset import RuleSet
 
 __all__ = ["RuleBook", "Version"]
 

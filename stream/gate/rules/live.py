@@ -12,12 +12,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from stream.errors import RulesError
-from stream.gate.conditions import CompiledRules
-from stream.gate.rules import parse_rules
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.rules.ruleset import parse_rules
 
 if TYPE_CHECKING:
-    from stream.gate.in_force import InForce
-    from stream.gate.rulebook import RuleBook, Version
+    from stream.gate.rules.book import RuleBook, Version
+    from stream.gate.rules.in_force import InForce
 
 __all__ = ["POLL_S", "LiveRules"]
 

@@ -16,8 +16,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from stream.gate.activity import Activity
-    from stream.gate.conditions import CompiledRules
+    from stream.gate.rules.conditions import CompiledRules
+    from stream.gate.state.activity import Activity
 
 __all__ = ["Boundary", "InForce", "begin", "bring_under", "follow", "generation_at"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from stream.gate.rules import Condition, Rule, RuleSet
+    from stream.gate.rules.ruleset import Condition, Rule, RuleSet
 
 __all__ = ["RuleChange", "changed_lines", "changes", "describe", "duration"]
 

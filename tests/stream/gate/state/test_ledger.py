@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.gate.ledger import DAY_MS, WEEK_MS, Ledger, LedgerEntry, week_of
+from stream.gate.state.ledger import DAY_MS, WEEK_MS, Ledger, LedgerEntry, week_of
 
 START = 1_700_000_000_000
 

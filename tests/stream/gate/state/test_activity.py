@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from stream.errors import CheckpointError
 from stream.events import EventDecoder
-from stream.gate.activity import STATE_VERSION, Activity
-from stream.gate.ledger import DAY_MS, WEEK_MS
-from stream.gate.recent import fingerprint
+from stream.gate.state.activity import STATE_VERSION, Activity
+from stream.gate.state.ledger import DAY_MS, WEEK_MS
+from stream.gate.state.recent import fingerprint
 
 START = 1_700_000_000_000
 _decode = EventDecoder().decode

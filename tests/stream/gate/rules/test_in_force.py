@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from stream.events import EventDecoder
-from stream.gate.activity import Activity
-from stream.gate.conditions import CompiledRules
 from stream.gate.gate import Arrival, Bounds, Gate, Partition
-from stream.gate.in_force import Boundary, begin, follow, generation_at
-from stream.gate.rules import RuleSet
+from stream.gate.rules.conditions import CompiledRules
+from stream.gate.rules.in_force import Boundary, begin, follow, generation_at
+from stream.gate.rules.ruleset import RuleSet
+from stream.gate.state.activity import Activity
 from stream.triggers import decode_trigger
 
 START = 1_700_000_000_000 // 86_400_000 * 86_400_000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from stream.gate.rules import Condition, Rule
+    from stream.gate.rules.ruleset import Condition, Rule
 
 __all__ = ["SHARE_STEPS", "Finding", "impossible", "unlikely", "unreachable"]
 

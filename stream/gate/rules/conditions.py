@@ -12,14 +12,14 @@ import zlib
 from bisect import insort
 from typing import TYPE_CHECKING, NamedTuple
 
-from stream.gate.rule_checks import SHARE_STEPS
+from stream.gate.rules.checks import SHARE_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from stream.events import Event
-    from stream.gate.activity import Activity
-    from stream.gate.rules import Condition, Rule, RuleSet
+    from stream.gate.rules.ruleset import Condition, Rule, RuleSet
+    from stream.gate.state.activity import Activity
 
 __all__ = ["CompiledRules", "Firing"]
 
@@ -117,7 +117,7 @@ class _Rule:
 
 
 class CompiledRules:
-    """A :class:`~stream.gate.rules.RuleSet` indexed by event type.
+    """A :class:`~stream.gate.rules.ruleset.RuleSet` indexed by event type.
 
     Attributes:
         number: version in the book of rules; 0 for a rules file.

@@ -1,7 +1,7 @@
 """Trigger rules as data: the model of a rules file, and its loading with errors that name the line.
 
 The words of a rule are explained in ``rules.default.yaml``, which is also the default. What a rule
-does with a shopper's activity is in :mod:`stream.gate.conditions`.
+does with a shopper's activity is in :mod:`stream.gate.rules.conditions`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pydantic import (
 
 from stream.errors import RulesError
 from stream.events import EVENT_TYPES
-from stream.gate.rule_checks import impossible, unlikely
+from stream.gate.rules.checks import impossible, unlikely
 
 __all__ = ["DEFAULT_RULES", "Condition", "Rule", "RuleSet", "When", "load_rules", "parse_rules", "read_rules"]
 

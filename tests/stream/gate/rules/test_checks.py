@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stream.errors import RulesError
-from stream.gate.rule_checks import unreachable
-from stream.gate.rules import RuleSet, parse_rules
+from stream.gate.rules.checks import unreachable
+from stream.gate.rules.ruleset import RuleSet, parse_rules
 
 
 def rules(when: str, rest: str = "") -> str:

@@ -42,9 +42,13 @@ class Player:
 
     What is no event at all (a line of a file that is no JSON) is sent too, to the first event
     topic: the gate decides what becomes of it, and counts it.
+
+    Args:
+        kafka: broker and topics.
+        patience_s: how long a broker that is away is waited for.
     """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, *, patience_s: float = 40.0) -> None:
         self._kafka = kafka
         self._producer = AIOKafkaProducer(
             client_id="nearline-send",
@@ -53,6 +57,7 @@ class Player:
             # all that is waiting, so events reach the topics of a broker in the order they are played.
             linger_ms=0,
             max_request_size=4_000_000,
+            request_timeout_ms=int(patience_s * 1000),
             **async_options(kafka),
         )
         self._fallback = kafka.event_topic_names()[0]

@@ -277,7 +277,7 @@ class _Playing:
         run, history = self._run, self._run.history
         events = hostile(self._shopping, run.plan.seed)
         began, sent = time.monotonic(), 0
-        async with Player(run.kafka) as player:
+        async with Player(run.kafka, patience_s=180.0) as player:  # a busy machine starts a broker slowly
             for wave in waves(events, longest=40):
                 if self._enough.is_set():
                     return

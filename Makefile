@@ -8,7 +8,8 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test unit lint format types install install-demo bench bench-gate bench-recovery docs clean help
+.PHONY: demo test unit lint format types install install-demo bench bench-gate bench-recovery bench-latency bench-hot-user \
+	bench-million docs clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +45,15 @@ bench-gate: install $(VENV)-quix/.done ## The gate beside its peers, on one topi
 
 bench-recovery: install ## Seconds until triggers come again after a worker was killed or stopped
 	$(BIN)/python -m bench.recovery $(ARGS)
+
+bench-latency: install ## Milliseconds from an event to its trigger at 3,000 events/s
+	$(BIN)/python -m bench.event_to_trigger $(ARGS)
+
+bench-hot-user: install ## What a scraper with 10,000 events/s costs the other shoppers
+	$(BIN)/python -m bench.hot_user $(ARGS)
+
+bench-million: install ## Bytes and memory of a million shoppers with a year each; ARGS="--users 50000" for a look
+	$(BIN)/python -m bench.gate.million $(ARGS)
 
 # Quix Streams pins another Kafka client than the one beside it here: an environment of its own.
 $(VENV)-quix/.done:

@@ -8,4 +8,6 @@
     nearline.py     the gate, without and with checkpoints
     faust_loop.py   Faust's per-event loop: a count, or a Table
     quix.py         Quix Streams with state (its own environment)
+
+Beside them ``million.py``: a million shoppers, their bytes in Redis and the worker's memory (``make bench-million``).
 """

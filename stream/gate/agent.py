@@ -57,7 +57,7 @@ class GateAgent:
         self._rules = rules
         self._triggers_topic = kafka.triggers_topic
         self._dead_topic = kafka.dead_topic
-        self._settings = settings
+        self._most_bytes = settings.max_memory_mb * 2**20
         self._partitions: dict[int, Partition] = {}
         self._written: dict[int, dict[str, int]] = {}
         self._confirmed: dict[int, float] = {}
@@ -155,6 +155,12 @@ class GateAgent:
             outcome = self._gate.apply(partition, batch, _now_ms())
             await self._outbox.send_all(self._dead_topic, number, outcome.dead)
             await self._outbox.send_all(self._triggers_topic, number, outcome.triggers)
+            if self.memory_bytes > self._most_bytes:
+                # Catching up, a worker meets more shoppers between two checkpoints than it may hold.
+                try:
+                    await self._checkpoint()
+                except FencedError as error:
+                    self._fenced = error  # the next checkpoint tells the source
 
     def settle(self, number: int, epoch: int) -> None:
         """Take note that all that an earlier owner may have applied is applied; the rules may change now."""
@@ -222,18 +228,21 @@ class GateAgent:
     async def checkpoint(self) -> None:
         """Write what changed. Raises :class:`FencedError` if a partition has another owner."""
         async with self._lock:
-            await self._outbox.flush()
-            fenced, self._fenced = self._fenced, None
-            if fenced is not None:
-                raise fenced
-            for partition in list(self._partitions.values()):
-                try:
-                    await self._write(partition)
-                except FencedError:
-                    self._partitions.pop(partition.number, None)
-                    raise
-            self.checkpointed_at = time.monotonic()
-            self._forget_idle()
+            await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
+        await self._outbox.flush()
+        fenced, self._fenced = self._fenced, None
+        if fenced is not None:
+            raise fenced
+        for partition in list(self._partitions.values()):
+            try:
+                await self._write(partition)
+            except FencedError:
+                self._partitions.pop(partition.number, None)
+                raise
+        self.checkpointed_at = time.monotonic()
+        self._forget_idle()
 
     def committed(self) -> dict[int, dict[str, int]]:
         """Offsets per partition and topic of the last checkpoints this worker wrote."""
@@ -253,10 +262,8 @@ class GateAgent:
     def _forget_idle(self) -> None:
         """Keep the shoppers in memory within ``max_memory_mb``: the least recently active go, all are checkpointed."""
         held = self.memory_bytes
-        limit = self._settings.max_memory_mb * 2**20
-        if held > limit:
-            keep = (
-                _KEPT_SHARE * limit / held
-            )  # not just below, or there would be as much to do at every checkpoint
+        if held > self._most_bytes:
+            # Not just below, or there would be as much to do at every checkpoint.
+            keep = _KEPT_SHARE * self._most_bytes / held
             for partition in self._partitions.values():
                 partition.forget_idle(int(partition.memory_bytes * (1 - keep)))

@@ -32,8 +32,9 @@ __all__ = ["Arrival", "Bounds", "Gate", "MergeKey", "Outcome", "Partition"]
 # those that no longer matter forgotten whenever there is a new one.
 _MOST_COUNTS = 16
 
-# Memory of a shopper beside the bytes of the state (bench/gate/million.py).
-_SHOPPER_BYTES = 2_000
+# Memory of a shopper beside the bytes of the state, and as much again while changed and not written down
+# (bench/gate/million.py).
+_SHOPPER_BYTES = 3_500
 
 MergeKey: TypeAlias = tuple[int, int]  # when the record was sent, event time; both in milliseconds
 
@@ -103,7 +104,7 @@ class Partition:
     @property
     def memory_bytes(self) -> int:
         """About how much memory the shoppers take."""
-        return self.state_bytes + _SHOPPER_BYTES * len(self.users)
+        return self.state_bytes + _SHOPPER_BYTES * (len(self.users) + len(self.dirty))
 
     def written(self) -> None:
         """Take note that the changed shoppers are written down: they are the most recently active now."""

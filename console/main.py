@@ -15,6 +15,8 @@ from console.verbs import (
     down,
     evaluation,
     explain,
+    index_tune,
+    rank,
     rules,
     send,
     simulate,
@@ -49,6 +51,8 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(dead.app, name="dead")
 app.add_typer(evaluation.app, name="eval")
+app.add_typer(index_tune.app, name="index")
+app.add_typer(rank.app, name="rank")
 rules.app.command("simulate")(simulate.simulate)
 app.add_typer(rules.app, name="rules")
 

@@ -5,6 +5,9 @@
                                                                              │  rejects.jsonl, manifest.json
     queries ── encoder ── vectors ── fusion ── recall ──▶ candidates ◀── catalog
 
+`index.living` lets a built catalogue change while it serves and keeps versions of it, `index.tuning` chooses the type of
+vector index by measurement, `index.shards` searches several parts as one.
+
 `build_catalog` writes the folder, `Catalog` and `VectorIndex` open it memory-mapped, and `Recall` answers batches of
 requests with one call of the encoder and one of the index. Nothing here knows of Kafka, Redis or prompts.
 """

@@ -24,13 +24,16 @@ import pyarrow as pa
 
 from index.catalog import BUILD_KEY
 from index.columns import Columns
-from index.errors import CatalogError
+from index.embeddings import KnownVectors, kept_vectors
+from index.errors import CatalogError, EncoderUnavailableError
 from index.fingerprint import same_encoder
 from index.intake import Intake, Progress, Reject, take_in
 from index.manifest import (
+    EMBEDDINGS,
     ITEMS,
     MANIFEST,
     REJECTS,
+    SOLD_OUT,
     VECTORS,
     EncoderRecord,
     FileRecord,
@@ -44,10 +47,12 @@ from index.titles import TITLE_RULE, short_title
 from index.vectors import VectorIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from index.choice import IndexChoice
     from index.encoder import Encoder, Vectors
+    from index.manifest import Published
 
 __all__ = ["BuildReport", "Progress", "Reject", "build_catalog", "is_current"]
 
@@ -81,6 +86,11 @@ def build_catalog(
     popularity: Mapping[str, float] | None = None,
     progress: Progress | None = None,
     threads: int = 1,
+    choice: IndexChoice | None = None,
+    known: KnownVectors | None = None,
+    before: Path | None = None,
+    published: Published | None = None,
+    sold_out: Sequence[str] = (),
 ) -> BuildReport:
     """Build a catalogue and put it in place.
 
@@ -91,7 +101,13 @@ def build_catalog(
         columns: The file's column names.
         popularity: How popular items are, by id; wins over the file's own column.
         progress: Told how far it is.
-        threads: CPU threads for building a graph index.
+        threads: CPU threads for building the index.
+        choice: The type of index; unless given, that of the catalogue before if it was measured on about as many texts,
+            else by the number of texts.
+        known: Vectors of texts that need not be encoded again; without them, those of the catalogue before.
+        before: Folder of the catalogue that this one follows; ``out`` if not given.
+        published: What to record of the version, if it is one.
+        sold_out: Ids of items that are known and not offered for now.
 
     Raises:
         CatalogSourceError: If the source cannot be read or holds no valid item.
@@ -109,18 +125,25 @@ def build_catalog(
         seconds["read"] = time.perf_counter() - started
 
         started = time.perf_counter()
-        vectors = _encode(list(taken.texts), encoder, told)
+        known = known or kept_vectors(before or out, encoder)
+        vectors = _encode(list(taken.texts), encoder, known, told)
+        np.save(space / EMBEDDINGS, vectors.astype(np.float16))
         seconds["encode"] = time.perf_counter() - started
 
         started = time.perf_counter()
         told("index", 0, len(vectors))
-        index = VectorIndex.build(vectors, threads=threads)
+        index = VectorIndex.build(
+            vectors,
+            choice or _inherited(before or out, len(vectors)),
+            threads=threads,
+            told=lambda done: told("index", done, len(vectors)),
+        )
         index.save(space / VECTORS)
-        told("index", len(vectors), len(vectors))
         seconds["index"] = time.perf_counter() - started
 
         build_id = uuid.uuid4().hex
         _write_items(taken, space / ITEMS, build_id)
+        (space / SOLD_OUT).write_text(json.dumps(sorted(sold_out), ensure_ascii=False), encoding="utf-8")
         manifest = Manifest(
             build_id=build_id,
             built_at=datetime.now(UTC),
@@ -133,10 +156,11 @@ def build_catalog(
             encoder=EncoderRecord(
                 name=encoder.name, dimensions=encoder.dimensions, fingerprint=encoder.fingerprint
             ),
-            index=IndexRecord(kind=index.kind, vectors=len(index)),
+            index=IndexRecord(kind=index.kind, vectors=len(index), choice=index.choice),
+            published=published,
             files={
                 name: FileRecord(size=(space / name).stat().st_size, sha256=file_sha256(space / name))
-                for name in (ITEMS, VECTORS, REJECTS)
+                for name in (ITEMS, VECTORS, REJECTS, EMBEDDINGS, SOLD_OUT)
             },
         )
         (space / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -171,16 +195,34 @@ def is_current(
     )
 
 
-def _encode(texts: list[str], encoder: Encoder, told: Progress) -> Vectors:
-    # Long texts first, so that a chunk holds texts of one length and little of it is padding.
-    order = sorted(range(len(texts)), key=lambda at: -len(texts[at]))
+def _encode(texts: list[str], encoder: Encoder, known: KnownVectors | None, told: Progress) -> Vectors:
     vectors = np.empty((len(texts), encoder.dimensions), dtype=np.float32)
-    told("encode", 0, len(texts))
+    missing = range(len(texts)) if known is None else known.fill(texts, vectors)
+    # Long texts first, so that a chunk holds texts of one length and little of it is padding.
+    order = sorted(missing, key=lambda at: -len(texts[at]))
+    done = len(texts) - len(order)
+    told("encode", done, len(texts))
     for start in range(0, len(order), _CHUNK):
         chunk = order[start : start + _CHUNK]
         vectors[chunk] = encoder.encode([texts[at] for at in chunk])
-        told("encode", min(start + _CHUNK, len(texts)), len(texts))
+        told("encode", min(done + start + _CHUNK, len(texts)), len(texts))
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1) | (np.abs(vectors).max(axis=1, initial=0) == 0))
+    if len(broken):
+        raise EncoderUnavailableError(
+            f"The encoder {encoder.name} gave {len(broken)} vectors that are zero or no numbers, the first for"
+            f" {texts[broken[0]][:80]!r}.",
+            way_out="Run another model, or this one in a wider number format; nothing was replaced.",
+        )
     return vectors
+
+
+def _inherited(out: Path, texts: int) -> IndexChoice | None:
+    """The type of index that was measured for the catalogue in ``out``, if it holds for so many texts."""
+    try:
+        choice = Manifest.load(out).index.choice
+    except CatalogError:
+        return None
+    return choice if choice.texts and choice.fits(texts) else None
 
 
 def _write_items(taken: Intake, path: Path, build_id: str) -> None:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from index.errors import CatalogDamagedError
-from index.item import Item
-from index.manifest import ITEMS, Manifest
+from index.item import UNCATEGORISED, Item
+from index.manifest import ITEMS, SOLD_OUT, Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +35,9 @@ class Catalog:
     leaves an open catalogue as it is.
     """
 
-    def __init__(self, manifest: Manifest, table: Any) -> None:
+    def __init__(self, manifest: Manifest, table: Any, sold_out: frozenset[str] = frozenset()) -> None:
         self.manifest = manifest
+        self._sold_out = sold_out
         self._ids = table["item_id"].chunk(0)
         self._titles = table["title"].chunk(0)
         self._short_titles = table["short_title"].chunk(0)
@@ -49,6 +50,10 @@ class Catalog:
         self._categories: list[str] = categories.dictionary.to_pylist()
         self._text_of = table["text"].chunk(0).to_numpy()
         self._row_of: dict[str, int] = dict(zip(self._ids.to_pylist(), range(len(self._ids)), strict=True))
+        self._masked: npt.NDArray[np.bool_] | None = None
+        if sold_out:
+            self._masked = np.zeros(len(self._ids), dtype=np.bool_)
+            self._masked[[self._row_of[item] for item in sold_out if item in self._row_of]] = True
         self._order()
 
     def _order(self) -> None:
@@ -85,7 +90,7 @@ class Catalog:
                     f"{path} belongs to another build than the manifest beside it.",
                     way_out="If a build was just finishing, open it again; else build it again.",
                 )
-            return cls(manifest, table)
+            return cls(manifest, table, _sold_out(directory, manifest, verify=verify))
         except (pa.ArrowException, KeyError, IndexError) as error:
             raise CatalogDamagedError(
                 f"{path} is no readable item table.", way_out="Build the catalogue again."
@@ -117,6 +122,11 @@ class Catalog:
         """The category's name."""
         return self._categories[int(self._category_of[row])]
 
+    def named_category(self, row: int) -> str | None:
+        """The category's name; None where the source gave none."""
+        name = self.category(row)
+        return None if name == UNCATEGORISED else name
+
     def price(self, row: int) -> float | None:
         """The price, in the shop's currency; None if unknown."""
         price = float(self._prices[row])
@@ -130,6 +140,11 @@ class Catalog:
     def popularity(self, row: int) -> float:
         """The popularity given for the item, such as pieces sold; 0 if none was."""
         return float(self._popularity[row])
+
+    def popularities(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """`popularity` of many rows (m,) at once."""
+        found: npt.NDArray[np.float64] = self._popularity[rows]
+        return found
 
     def item(self, row: int) -> Item:
         """Everything known of the item in a row."""
@@ -167,7 +182,26 @@ class Catalog:
 
     def popular(self, category: str | None, n: int) -> Rows:
         """The n most popular rows of a category, or of all with None; the source's order where nothing is known."""
-        return (self._popular if category is None else self.rows_of_category(category))[:n]
+        rows = self._popular if category is None else self.rows_of_category(category)
+        return self.offered(rows[: n + self.hidden])[:n]
+
+    def sold_out(self) -> frozenset[str]:
+        """Ids that were known not to be on offer when the catalogue was made."""
+        return self._sold_out
+
+    def is_offered(self, item_id: str) -> bool:
+        """Whether an item is here and may be shown now."""
+        row = self.row(item_id)
+        return row is not None and len(self.offered(np.array([row], dtype=np.int64))) == 1
+
+    @property
+    def hidden(self) -> int:
+        """How many rows are not offered at present."""
+        return len(self._sold_out)
+
+    def offered(self, rows: Rows) -> Rows:
+        """Those of the rows that may be shown."""
+        return rows if self._masked is None else rows[~self._masked[rows]]
 
     def text_of(self, row: int) -> int:
         """The number of the row's text, which is its number in the vector index."""
@@ -186,6 +220,18 @@ class Catalog:
         """The rows in the given places, from 0, among the rows of the given texts; both (m,)."""
         rows: Rows = self._by_text[self._text_starts[texts] + places]
         return rows
+
+
+def _sold_out(directory: Path, manifest: Manifest, *, verify: bool) -> frozenset[str]:
+    if SOLD_OUT not in manifest.files:
+        return frozenset()
+    path = manifest.check(directory, SOLD_OUT, verify=verify)
+    try:
+        return frozenset(map(str, json.loads(path.read_bytes())))
+    except (ValueError, TypeError) as error:
+        raise CatalogDamagedError(
+            f"{path} is no list of ids.", way_out="Build the catalogue again."
+        ) from error
 
 
 def _text(scalar: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from index.choice import GRAPH, IndexChoice, Kind
 from index.errors import CatalogDamagedError, CatalogMissingError
 
 if TYPE_CHECKING:
@@ -20,13 +21,17 @@ __all__ = [
     "FileRecord",
     "IndexRecord",
     "Manifest",
+    "Published",
     "file_sha256",
+    "manifest_mark",
 ]
 
 MANIFEST: Final = "manifest.json"
 ITEMS: Final = "items.arrow"
 VECTORS: Final = "vectors.faiss"
 REJECTS: Final = "rejects.jsonl"
+EMBEDDINGS: Final = "embeddings.npy"
+SOLD_OUT: Final = "sold_out.json"
 
 SCHEMA_VERSION: Final = 1
 """Version of the folder's layout; readers refuse any other."""
@@ -56,8 +61,30 @@ class EncoderRecord(_Part):
 class IndexRecord(_Part):
     """The vector index."""
 
-    kind: Literal["flat", "hnsw"] = Field(description="flat is exact; hnsw is a graph, for large catalogues.")
+    kind: Kind = Field(description="flat is exact; hnsw is a graph and ivf has cells, for large catalogues.")
     vectors: int = Field(description="Vectors in it: one for each different text.")
+    choice: IndexChoice = Field(description="Its type in full, and how broadly it is searched.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_kind(cls, data: Any) -> Any:
+        """Folders built before types were chosen by measurement name only the kind."""
+        if isinstance(data, dict) and "choice" not in data:
+            return {**data, "choice": GRAPH if data.get("kind") == "hnsw" else IndexChoice(factory="Flat")}
+        return data
+
+
+class Published(_Part):
+    """What is known of a version that was published."""
+
+    number: int = Field(ge=1, description="Number of the version, from 1.")
+    at: datetime
+    note: str = Field(default="", description="Why, in the words of whoever published it.")
+    author: str = ""
+    offsets: dict[str, int] = Field(
+        default_factory=dict,
+        description="For each `TOPIC:PARTITION` of the catalog topic the first change that is not in it.",
+    )
 
 
 class Manifest(_Part):
@@ -75,6 +102,7 @@ class Manifest(_Part):
     encoder: EncoderRecord
     index: IndexRecord
     files: dict[str, FileRecord]
+    published: Published | None = Field(default=None, description="None where it was only built.")
 
     @classmethod
     def load(cls, directory: Path) -> Manifest:
@@ -131,6 +159,15 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def manifest_mark(directory: Path) -> tuple[int, int, int] | None:
+    """What tells the manifest that is in a folder now from one that replaces it; None while there is none."""
+    try:
+        found = (directory / MANIFEST).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _first_line(error: Exception) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from index.catalog import Catalog, Rows
 from index.errors import CatalogDamagedError, CatalogError
 from index.fusion import RRF_K, fuse
+from index.manifest import manifest_mark
 from index.popular import interleave
 from index.vectors import VectorIndex
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "Query", "Recall", "RecallRequest", "RecallResult"]
 
 PER_TEXT: Final = 3
+_OPEN_TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +160,32 @@ class Recall:
         per_text: int = PER_TEXT,
         verify: bool = False,
     ) -> Recall:
-        """Open catalogue and index of a folder.
+        """Open catalogue and index of a folder; again, if it was replaced by another version meanwhile.
 
         Raises:
             CatalogMissingError: If there is no catalogue.
             CatalogDamagedError: If one of its files is.
             EncoderMismatchError: If another encoder made the index.
         """
-        catalog = Catalog.open(directory, verify=verify)
-        vectors = VectorIndex.open(directory, encoder, verify=verify)
-        return cls(catalog, encoder, vectors, rrf_k=rrf_k, per_text=per_text)
+        for left in reversed(range(_OPEN_TRIES)):
+            before = manifest_mark(directory)
+            try:
+                catalog = Catalog.open(directory, verify=verify)
+                vectors = VectorIndex.open(directory, encoder, verify=verify)
+                return cls(catalog, encoder, vectors, rrf_k=rrf_k, per_text=per_text)
+            except CatalogError:
+                if not left or manifest_mark(directory) == before:
+                    raise
+        raise AssertionError
+
+    @property
+    def now(self) -> Recall:
+        """The recall to use for one batch; `index.living.LivingRecall` answers with its newest state."""
+        return self
+
+    def over(self, catalog: Catalog, vectors: VectorIndex) -> Recall:
+        """The same recall over another state of the same build."""
+        return Recall(catalog, self.encoder, vectors, rrf_k=self._rrf_k, per_text=self._per_text)
 
     def recall(self, requests: Sequence[RecallRequest]) -> RecallResult:
         """Find the candidates of a batch of requests.
@@ -234,14 +252,15 @@ class Recall:
     def _expand(self, texts: Rows, wanted: int, excluded: Rows) -> Rows:
         """The rows (m,) behind a query's nearest texts, best first, m at most ``wanted``."""
         texts = texts[texts >= 0]
-        sizes = np.minimum(self.catalog.text_sizes(texts), wanted + len(excluded))
+        # Rows that are not offered are dropped below; so many more are taken out of a text.
+        sizes = np.minimum(self.catalog.text_sizes(texts), wanted + len(excluded) + self.catalog.hidden)
         order = np.repeat(np.arange(len(texts)), sizes)
         places = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         by_turns = np.lexsort((places, order, places // self._per_text))
         rows = self.catalog.rows_of_texts(texts[order[by_turns]], places[by_turns])
         if len(excluded):
             rows = rows[~np.isin(rows, excluded)]
-        return rows[:wanted]
+        return self.catalog.offered(rows)[:wanted]
 
     def _fuse(self, queries: Sequence[Query], lists: Sequence[Rows], limit: int) -> list[Candidate]:
         weights = np.array([query.weight for query in queries])

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from index.encoder import CachedEncoder
+from index.encoder import CachedEncoder, Encoder
 from index.errors import EncoderUnavailableError
 from index.fingerprint import model_fingerprint
 from index.fusion import RRF_K
@@ -84,6 +84,11 @@ class IndexSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     catalog: Path = Field(default=Path(".nearline/catalog"), description="Folder of the built catalogue.")
+    versions_kept: int = Field(
+        default=5,
+        ge=1,
+        description="Published versions of the catalogue to keep, the one in force among them.",
+    )
     encoder: EncoderSettings = Field(default_factory=EncoderSettings, description="The embedding model.")
     recall: RecallSettings = Field(default_factory=RecallSettings, description="Candidates for a slate.")
 
@@ -125,7 +130,7 @@ def encoder_fingerprint(settings: EncoderSettings) -> str:
     return open_encoder(settings).fingerprint
 
 
-def open_recall(settings: IndexSettings, encoder: CachedEncoder | None = None) -> Recall:
+def open_recall(settings: IndexSettings, encoder: Encoder | None = None, *, verify: bool = False) -> Recall:
     """Catalogue, index and encoder as the settings say; a caller that wants requests of its sizes uses `RecallSettings`.
 
     Raises:
@@ -136,4 +141,5 @@ def open_recall(settings: IndexSettings, encoder: CachedEncoder | None = None) -
         encoder or open_encoder(settings.encoder),
         rrf_k=settings.recall.rrf_k,
         per_text=settings.recall.per_text,
+        verify=verify,
     )

@@ -1,6 +1,7 @@
 """The vector index: nearest texts by inner product, on FAISS.
 
-Up to 100,000 different texts the index is flat and exact; above, a graph (HNSW; Malkov and Yashunin 2018).
+Up to 100,000 different texts the index is flat and exact; above, a graph (HNSW; Malkov and Yashunin 2018), unless
+`nearline index tune` measured a better one on the shop's own queries (see `index.choice`).
 Measured with FAISS alone on one core and 384 dimensions, over made-up clustered vectors, five queries for 150 texts
 each: flat 7 ms at 20,000 texts, 18 ms at 50,000, 36 ms at 100,000; the graph about 9 ms at 100,000 (breadth 256), with
 0.92 of the exact first 100, and 48 s to build on two threads. Exactness is worth more than the difference while it fits the
@@ -9,63 +10,94 @@ budget.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
-from index.errors import CatalogDamagedError, EncoderMismatchError
+from index.choice import EXACT_UP_TO, default_choice
+from index.errors import CatalogDamagedError, CatalogError, EncoderMismatchError
 from index.fingerprint import same_encoder
 from index.manifest import VECTORS, Manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from index.choice import IndexChoice, Kind
     from index.encoder import Encoder, Vectors
 
-__all__ = ["EXACT_UP_TO", "VectorIndex"]
+__all__ = ["EXACT_UP_TO", "VectorIndex", "read_index"]
 
-EXACT_UP_TO: Final = 100_000
-
-_LINKS: Final = 32
 _BUILD_BREADTH: Final = 100
-_SEARCH_BREADTH: Final = 256
+_ADD: Final = 20_000
+_TRAIN_PER_CELL: Final = 40
+_TRAIN_CODES: Final = 50_000
 
 # From this many queries FAISS multiplies matrices, reading the index once for all of them. FAISS 1.15 sets it to 128,000,
 # which is never, and then takes ten times as long for 80 queries (197 ms against 20 ms at 20,000 texts).
 _MATRIX_FROM: Final = 2
-
-Kind = Literal["flat", "hnsw"]
 
 
 class VectorIndex:
     """Unit vectors by number, from 0 in the order they were given.
 
     Attributes:
-        kind: ``flat`` (exact) or ``hnsw``.
+        choice: Its type and how broadly it is searched.
         build_id: The build it belongs to; empty if it was not opened from a folder.
     """
 
-    def __init__(self, index: Any, kind: Kind, build_id: str = "") -> None:
+    def __init__(self, index: Any, choice: IndexChoice, build_id: str = "") -> None:
         self._index = index
-        self.kind = kind
+        self.choice = choice
         self.build_id = build_id
 
+    @property
+    def kind(self) -> Kind:
+        """``flat``, ``hnsw`` or ``ivf``; see `IndexChoice.kind`."""
+        return self.choice.kind
+
     @classmethod
-    def build(cls, vectors: Vectors, kind: Kind | None = None, *, threads: int = 1) -> VectorIndex:
-        """Build from (n, d) unit vectors; the kind follows from n unless given."""
-        kind = kind or ("flat" if len(vectors) <= EXACT_UP_TO else "hnsw")
-        dimensions = vectors.shape[1]
-        index: Any
-        if kind == "flat":
-            index = faiss.IndexFlatIP(dimensions)
-        else:
-            index = faiss.IndexHNSWFlat(dimensions, _LINKS, faiss.METRIC_INNER_PRODUCT)
-            index.hnsw.efConstruction = _BUILD_BREADTH
+    def build(
+        cls,
+        vectors: Vectors,
+        choice: IndexChoice | None = None,
+        *,
+        threads: int = 1,
+        told: Callable[[int], None] | None = None,
+    ) -> VectorIndex:
+        """Build from (n, d) unit vectors.
+
+        Args:
+            vectors: Read in parts, so they may be memory-mapped and of any float type.
+            choice: The type; by the number of vectors unless given.
+            threads: CPU threads to build with.
+            told: Called with how many vectors are in.
+
+        Raises:
+            CatalogError: If FAISS knows no such type, or cannot train it on so few vectors.
+        """
+        choice = choice or default_choice(len(vectors))
         faiss.omp_set_num_threads(threads)
-        index.add(np.ascontiguousarray(vectors, dtype=np.float32))
-        return cls(index, kind)
+        try:
+            index: Any = faiss.index_factory(vectors.shape[1], choice.factory, faiss.METRIC_INNER_PRODUCT)
+            if choice.kind == "hnsw":
+                index.hnsw.efConstruction = _BUILD_BREADTH
+            if not index.is_trained:
+                index.train(_sample(vectors, choice))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0][:300]
+            raise CatalogError(
+                f"An index {choice.factory!r} over {len(vectors)} vectors cannot be made: {reason}",
+                way_out="Choose another type; `nearline index tune` tries some.",
+            ) from error
+        for start in range(0, len(vectors), _ADD):
+            index.add(np.ascontiguousarray(vectors[start : start + _ADD], dtype=np.float32))
+            if told is not None:
+                told(min(start + _ADD, len(vectors)))
+        return cls(index, choice)
 
     @classmethod
     def open(cls, directory: Path, encoder: Encoder, *, verify: bool = False) -> VectorIndex:
@@ -90,12 +122,7 @@ class VectorIndex:
                 way_out="Build the catalogue again with this encoder, or run the one it was built with.",
             )
         path = manifest.check(directory, VECTORS, verify=verify)
-        try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
-            raise CatalogDamagedError(
-                f"{path} is no readable index.", way_out="Build the catalogue again."
-            ) from error
+        index = read_index(path)
         if index.ntotal != manifest.index.vectors or index.d != made.dimensions:
             raise CatalogDamagedError(
                 f"{path} holds {index.ntotal} vectors of {index.d} dimensions where {manifest.index.vectors} of"
@@ -106,7 +133,7 @@ class VectorIndex:
             raise CatalogDamagedError(
                 f"{directory} was replaced while it was being opened.", way_out="Open it again."
             )
-        return cls(index, manifest.index.kind, manifest.build_id)
+        return cls(index, manifest.index.choice, manifest.build_id)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -137,14 +164,46 @@ class VectorIndex:
         # search is short and a second thread on a busy core only makes it wait.
         faiss.omp_set_num_threads(1)
         faiss.cvar.distance_compute_blas_threshold = _MATRIX_FROM
-        params = None
-        if self.kind == "hnsw":
-            breadth = max(_SEARCH_BREADTH, 2 * k)
-            params = faiss.SearchParametersHNSW(efSearch=breadth)  # type: ignore[attr-defined]  # faiss's stubs lack it
         scores, numbers = self._index.search(
-            np.ascontiguousarray(queries, dtype=np.float32), k, params=params
+            np.ascontiguousarray(queries, dtype=np.float32), k, params=self._parameters(k)
         )
         return scores, numbers
+
+    def _parameters(self, k: int) -> Any:
+        """What FAISS is told for a search: breadth, and how much is scored again."""
+        choice = self.choice
+        params: Any = None
+        if choice.kind == "hnsw":
+            params = faiss.SearchParametersHNSW(efSearch=max(choice.breadth, 2 * k))  # type: ignore[attr-defined]  # faiss's stubs lack it
+        elif choice.kind == "ivf":
+            params = faiss.IVFSearchParameters(nprobe=choice.breadth)  # type: ignore[call-arg]  # faiss sets any field by its name
+        if choice.refine:
+            params = faiss.IndexRefineSearchParameters(k_factor=choice.refine, base_index_params=params)  # type: ignore[call-arg]  # as above
+        return params
+
+
+def read_index(path: Path) -> Any:
+    """Open an index's file, memory-mapped.
+
+    Raises:
+        CatalogDamagedError: If it is none.
+    """
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise CatalogDamagedError(
+            f"{path} is no readable index.", way_out="Build the catalogue again."
+        ) from error
+
+
+def _sample(vectors: Vectors, choice: IndexChoice) -> Vectors:
+    """Vectors to train on: enough for each cell, spread over all, in a fixed order."""
+    cells = int(match[1]) if (match := re.match(r"IVF(\d+)", choice.factory)) else 0
+    wanted = max(cells * _TRAIN_PER_CELL, _TRAIN_CODES)
+    if wanted >= len(vectors):
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+    rows = np.sort(np.random.default_rng(0).choice(len(vectors), wanted, replace=False))
+    return np.ascontiguousarray(vectors[rows], dtype=np.float32)
 
 
 def _short(fingerprint: str) -> str:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from stream.catalog.settings import CatalogSettings
 from stream.events import EVENT_TYPES, EventType
 
 __all__ = [
@@ -88,6 +89,9 @@ class KafkaSettings(_Model):
     event_topics: list[EventTopic] = Field(
         default_factory=_default_topics, description="The topics that events arrive on.", min_length=1
     )
+    catalog: str = Field(
+        default="catalog", description="The topic of changes to items, keyed by item.", min_length=1
+    )
     partitions: int = Field(default=4, ge=1, description="Partitions of topics that Nearline creates itself.")
     replication: int = Field(
         default=1, ge=1, description="Copies of topics that Nearline creates itself; 3 in production."
@@ -112,6 +116,11 @@ class KafkaSettings(_Model):
     def dead_topic(self) -> str:
         """Topic of dead events and triggers."""
         return f"{self.prefix}nearline.dead"
+
+    @property
+    def catalog_topic(self) -> str:
+        """Topic of changes to items."""
+        return f"{self.prefix}{self.catalog}"
 
     def event_topic_names(self) -> list[str]:
         """The event topics as they are on the broker, prefix included."""
@@ -236,5 +245,8 @@ class StreamSettings(_Model):
     redis: RedisSettings = Field(default_factory=RedisSettings, description="Redis or Valkey.")
     gate: GateSettings = Field(default_factory=GateSettings, description="From events to triggers.")
     infer: InferSettings = Field(default_factory=InferSettings, description="From triggers to slates.")
+    catalog: CatalogSettings = Field(
+        default_factory=CatalogSettings, description="Changes to the catalogue while it serves."
+    )
     slates: SlateSettings = Field(default_factory=SlateSettings, description="What the storefront reads.")
     web: WebSettings = Field(default_factory=WebSettings, description="Health over HTTP.")

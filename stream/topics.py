@@ -27,7 +27,7 @@ _BOOTSTRAP_MS = 5_000
 
 
 def create_topics(kafka: KafkaSettings) -> list[str]:
-    """Create what is missing of the event, trigger, slate and dead topics; return what was created.
+    """Create what is missing of the event, catalog, trigger, slate and dead topics; return what was created.
 
     Raises:
         BrokerUnavailableError: no broker answers at the configured address.
@@ -62,7 +62,9 @@ def _create(kafka: KafkaSettings, admin: KafkaAdminClient, created: list[str]) -
     existing = set(admin.list_topics())
     known = partition_counts(kafka, [topic for topic in events if topic in existing], admin)
     partitions = _common(known) or kafka.partitions
-    for name in dict.fromkeys([*events, kafka.triggers_topic, kafka.slates_topic, kafka.dead_topic]):
+    for name in dict.fromkeys(
+        [*events, kafka.catalog_topic, kafka.triggers_topic, kafka.slates_topic, kafka.dead_topic]
+    ):
         if name in existing:
             continue
         try:

@@ -20,7 +20,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream.datasets import open_dataset
 from stream.embedded.ports import free_ports
-from stream.gate.checkpoint import Offsets
+from stream.gate.state.checkpoint import Offsets
 from stream.player import Player
 from stream.settings import KafkaSettings
 from stream.slates import Slate, Trace

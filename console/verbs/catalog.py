@@ -1,23 +1,37 @@
-"""``nearline catalog``: builds the catalogue and its vectors."""
+"""``nearline catalog``: builds the catalogue and its vectors, publishes versions of it, sends changes to it."""
 
 from __future__ import annotations
 
+import asyncio
+import getpass
+import gzip
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-if TYPE_CHECKING:
-    from index.build import BuildReport
+from console.errors import ConsoleError
+from console.moment import moment
 
-app = typer.Typer(help="The catalogue and its vectors.", no_args_is_help=True, rich_markup_mode=None)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from console.settings import Settings
+    from index.build import BuildReport
+    from index.living import Version
+
+app = typer.Typer(
+    help="The catalogue, its versions, and changes to it.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.callback()
 def _group() -> None:
-    """The catalogue and its vectors."""
+    """The catalogue, its versions, and changes to it."""
 
 
 @app.command("build")
@@ -60,13 +74,196 @@ def build(
     )
 
 
+@app.command("publish")
+def publish(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A catalogue file (.jsonl, .jsonl.gz, .csv, .parquet), or the folder of a built one."
+        ),
+    ],
+    note: Annotated[str, typer.Option(help="Why, for the list of versions.")] = "",
+    author: Annotated[str, typer.Option(help="Who; the user of the computer if not given.")] = "",
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="When SOURCE was made (2h ago, or a time such as 2025-05-04T12:00 UTC): changes since then count."
+        ),
+    ] = None,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline", help="Without a broker: workers then read all that the catalog topic holds."
+        ),
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads for building the index.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the version as JSON.")] = False,
+) -> None:
+    """Make a new version aside and put it in force; running workers take it up without losing a request."""
+    from console.output import console, print_json  # noqa: PLC0415
+    from console.settings import load_settings  # noqa: PLC0415
+    from index.living import Versions  # noqa: PLC0415
+    from index.settings import open_encoder  # noqa: PLC0415
+
+    settings = load_settings()
+    versions = Versions(settings.index.catalog, settings.index.versions_kept)
+    offsets = {} if offline else _offsets(settings, as_of)
+    encoder = open_encoder(settings.index.encoder)
+    with _telling(quiet=as_json) as told:
+        made = versions.publish(
+            source,
+            encoder,
+            note=note,
+            author=author or getpass.getuser(),
+            offsets=offsets,
+            progress=told,
+            threads=threads,
+        )
+    if as_json:
+        print_json(_as_data(made))
+        return
+    manifest = made.manifest
+    if manifest is not None:
+        console.print(
+            f"Version {made.number} is in force: {manifest.items:,} items, {manifest.rejected:,} rejected.",
+            markup=False,
+        )
+
+
+@app.command("versions")
+def versions(as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False) -> None:
+    """List the versions that are kept."""
+    from rich.table import Table  # noqa: PLC0415
+
+    from console.output import console, print_json  # noqa: PLC0415
+    from console.settings import load_settings  # noqa: PLC0415
+    from index.living import Versions  # noqa: PLC0415
+
+    settings = load_settings()
+    found = Versions(settings.index.catalog, settings.index.versions_kept).kept()
+    if as_json:
+        print_json([_as_data(one) for one in found])
+        return
+    if not found:
+        console.print("No version was published yet.")
+        return
+    table = Table(title=f"Versions of {escape(str(settings.index.catalog))}")
+    for name in ("version", "published", "by", "items", "index", "note"):
+        table.add_column(name)
+    for one in found:
+        published = one.manifest.published if one.manifest else None
+        if one.manifest is None or published is None:
+            table.add_row(str(one.number), "", "", "", "", escape(f"damaged: {one.problem}"))
+            continue
+        table.add_row(
+            f"{one.number}{' in force' if one.in_force else ''}",
+            f"{published.at:%Y-%m-%d %H:%M}",
+            escape(published.author),
+            f"{one.manifest.items:,}",
+            one.manifest.index.choice.factory,
+            escape(published.note),
+        )
+    console.print(table)
+
+
+@app.command("rollback")
+def rollback(
+    number: Annotated[int, typer.Argument(min=1, help="The version to put in force again.")],
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    author: Annotated[str, typer.Option(help="Who; the user of the computer if not given.")] = "",
+) -> None:
+    """Put a kept version in force again; changes sent since it was published are applied to it."""
+    from console.output import console  # noqa: PLC0415
+    from console.settings import load_settings  # noqa: PLC0415
+    from index.living import Versions  # noqa: PLC0415
+    from index.settings import open_encoder  # noqa: PLC0415
+
+    settings = load_settings()
+    kept = Versions(settings.index.catalog, settings.index.versions_kept)
+    made = kept.rollback(
+        number, open_encoder(settings.index.encoder), author=author or getpass.getuser(), note=note
+    )
+    console.print(f"Version {made.number} is in force.", markup=False)
+
+
+@app.command("send")
+def send(
+    file: Annotated[Path, typer.Argument(help="Changes, a JSON object a line (.jsonl or .jsonl.gz).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Send changes to the catalog topic: upsert, price, stock, remove. `nearline catalog schema` prints their form."""
+    from console.output import console, print_json  # noqa: PLC0415
+    from console.settings import load_settings  # noqa: PLC0415
+    from stream.catalog.sender import send_changes  # noqa: PLC0415
+    from stream.topics import create_topics  # noqa: PLC0415
+
+    if not file.is_file():
+        raise ConsoleError(
+            f"There is no file {file}.", way_out="Name a file of changes, a JSON object a line."
+        )
+    kafka = load_settings().stream.kafka
+    create_topics(kafka)
+    with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
+        sent = asyncio.run(send_changes(kafka, (line.strip() for line in lines if line.strip())))
+    if as_json:
+        print_json({"sent": sent, "topic": kafka.catalog_topic})
+        return
+    console.print(f"Sent {sent:,} changes to {kafka.catalog_topic}.", markup=False)
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON schema of the records on the catalog topic."""
+    from console.output import print_json  # noqa: PLC0415
+    from stream.catalog.record import SCHEMA  # noqa: PLC0415
+
+    print_json(SCHEMA)
+
+
+def _offsets(settings: Settings, as_of: str | None) -> dict[str, int]:
+    """Where the catalog topic is now, or was when the source was made."""
+    from index.errors import CatalogError  # noqa: PLC0415
+    from index.manifest import Manifest  # noqa: PLC0415
+    from stream.catalog.places import places  # noqa: PLC0415
+    from stream.topics import create_topics  # noqa: PLC0415
+
+    known: dict[str, int] = {}
+    try:
+        published = Manifest.load(settings.index.catalog).published
+        known = published.offsets if published else {}
+    except CatalogError:
+        pass  # nothing is in force yet: the topic is looked through from its start
+    create_topics(settings.stream.kafka)
+    since = None if as_of is None else moment(as_of, "--as-of")
+    return asyncio.run(places(settings.stream.kafka, since=since, known=known))
+
+
+def _as_data(version: Version) -> dict[str, Any]:
+    manifest = version.manifest
+    return {
+        "number": version.number,
+        "in_force": version.in_force,
+        "problem": version.problem,
+        "manifest": manifest.model_dump(mode="json") if manifest else None,
+    }
+
+
 def build_with_progress(file: Path, out: Path, encoder: Any, *, quiet: bool = False) -> BuildReport:
     """Build a catalogue with a progress bar on stderr's console."""
-    from console.output import console  # noqa: PLC0415
     from index.build import build_catalog  # noqa: PLC0415
 
+    with _telling(quiet=quiet) as told:
+        return build_catalog(file, out, encoder, progress=told)
+
+
+@contextmanager
+def _telling(*, quiet: bool) -> Iterator[Any]:
+    """A progress bar for each stage of a build; None where nobody looks."""
+    from console.output import console  # noqa: PLC0415
+
     if quiet:
-        return build_catalog(file, out, encoder)
+        yield None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         tasks: dict[str, Any] = {}
@@ -76,4 +273,4 @@ def build_with_progress(file: Path, out: Path, encoder: Any, *, quiet: bool = Fa
                 tasks[stage] = progress.add_task(stage, total=total)
             progress.update(tasks[stage], completed=done, total=total)
 
-        return build_catalog(file, out, encoder, progress=told)
+        yield told

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from index.channels.behaviour import HALF_LIFE, Behaviour, ease_weights, gram
-from index.channels.channel import best
+from index.channels.behaviour import HALF_LIFE, LAMBDA, cosine_weights, gram
 from index.channels.fresh import first_sold, trend
 from index.channels.neighbours import SimilarShoppers
 from index.channels.popularity import popularity
 from index.channels.purchases import DAY_MS
+from index.ranking.closed_form import quick_ease
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from index.channels.channel import Scores
     from index.channels.purchases import Histories, Purchases
     from index.encoder import Vectors
 
-__all__ = ["FEATURES", "Candidates", "Knowledge"]
+__all__ = ["DEPTH", "FEATURES", "MOST", "Candidates", "Knowledge"]
 
 _SCORES: Final = ("ease", "ease-decayed", "ease-recent", "ease-basket", "item-knn", "user-knn")
 _RANKED: Final = ("ease", "ease-recent", "ease-basket", "user-knn")
@@ -59,6 +61,12 @@ FEATURES: Final = (
 )
 """Names of the columns, in their order."""
 
+DEPTH: Final = 150
+"""Of each channel's list that goes into the union."""
+
+MOST: Final = 250
+"""Candidates of a shopper that get features, by a coarse score; what they bought comes on top."""
+
 _NEW_DAYS: Final = 45.0
 
 
@@ -89,6 +97,7 @@ class Knowledge:
     def __init__(self, history: Purchases, now: int, vectors: Vectors | None = None) -> None:
         self.now = now
         self.vectors = vectors
+        self.shoppers = max(len(np.unique(history.user)), 1)
         self._items = len(history.items)
         counts = gram(history)
         self.sold = counts.diagonal() > 0
@@ -98,11 +107,11 @@ class Knowledge:
         fading = 0.5 ** ((now / DAY_MS - baskets % 1_000_000) / 90.0)
         everyone = history.histories(np.arange(len(history.users)), now).weights(self._items, HALF_LIFE)
         self._weights: dict[str, Scores] = {
-            "ease": ease_weights(counts),
-            "ease-decayed": ease_weights(everyone.T @ everyone),
-            "ease-recent": ease_weights(gram(latest), 150.0),
-            "ease-basket": ease_weights(gram(history, basket_of, fading), 150.0),
-            "item-knn": Behaviour.item_knn(history).weights,
+            "ease": quick_ease(counts, LAMBDA),
+            "ease-decayed": quick_ease(everyone.T @ everyone, LAMBDA),
+            "ease-recent": quick_ease(gram(latest), 150.0),
+            "ease-basket": quick_ease(gram(history, basket_of, fading), 150.0),
+            "item-knn": cosine_weights(counts),
         }
         self._similar = SimilarShoppers.learn(history, now)
         self._learn_items(history, counts)
@@ -138,46 +147,79 @@ class Knowledge:
         )
         self._item_table = np.stack(columns, axis=1).astype(np.float32)
 
-    def candidates(self, shoppers: Histories, *, novel: bool, depth: int = 150) -> Candidates:
-        """The union of the channels' first ``depth`` items for each shopper, with features.
+    def item(self, name: str) -> npt.NDArray[np.float64]:
+        """(items,) one of the columns about items, such as ``age``, ``trend``, ``sales_14`` or ``buyers``."""
+        return self._item_table[:, _ITEM.index(name)].astype(np.float64)
+
+    def score(self, shoppers: Histories) -> dict[str, Scores]:
+        """By channel the scores (shoppers, items) of every item."""
+        bought = shoppers.weights(self._items, HALF_LIFE)
+        scores = {name: bought @ one for name, one in self._weights.items()}
+        scores["user-knn"] = self._similar.score(shoppers)
+        return scores
+
+    def candidates(
+        self,
+        shoppers: Histories,
+        *,
+        novel: bool,
+        depth: int = DEPTH,
+        most: int = MOST,
+        scores: dict[str, Scores] | None = None,
+        wanted: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.bool_]] | None = None,
+    ) -> Candidates:
+        """The best of the union of the channels' first ``depth`` items for each shopper, with features.
 
         Args:
             shoppers: Whom to offer to.
             novel: Leave out what a shopper bought; otherwise all they bought are candidates too.
             depth: Of each channel's list.
+            most: Candidates of a shopper, by the mean of the channels' scores as shares of their largest.
+            scores: As from `score`, where they are there already.
+            wanted: Told owners and rows, says of which to make features; of all if None.
         """
         bought = shoppers.bought(self._items)
-        scores = {name: shoppers.weights(self._items, HALF_LIFE) @ one for name, one in self._weights.items()}
-        scores["user-knn"] = self._similar.score(shoppers)
+        scores = self.score(shoppers) if scores is None else scores
         out = np.broadcast_to(~self.sold, bought.shape)
         if novel:
             out = out | bought
         mask = np.zeros_like(bought)
         who = np.arange(len(bought))[:, None]
-        lists = [best(scores[name], depth, out).rows for name in _SCORES]
-        popular = np.tile(np.argsort(-self._month, kind="stable")[: depth // 2], (len(bought), 1))
-        for one in (*lists, popular):
-            found = one >= 0
-            mask[np.broadcast_to(who, one.shape)[found], one[found]] = True
-        if not novel:
-            mask |= bought
+        ranks: dict[str, npt.NDArray[np.int16]] = {}
+        coarse = np.zeros(bought.shape, dtype=np.float32)
+        for name in _SCORES:
+            one = _first(np.where(out, -np.inf, scores[name]), depth)
+            at, found = np.nonzero(one >= 0)
+            mask[at, one[at, found]] = True
+            coarse += scores[name] / _largest(scores[name])
+            if name in _RANKED:
+                ranks[name] = np.full(bought.shape, depth, dtype=np.int16)
+                ranks[name][at, one[at, found]] = found
+        mask[who, np.argsort(-self._month, kind="stable")[: depth // 2]] = True
         mask &= ~out
+        chosen = _first(np.where(mask, coarse, -np.inf), most)
+        mask[:] = False
+        at, found = np.nonzero(chosen >= 0)
+        mask[at, chosen[at, found]] = True
+        if not novel:
+            mask |= bought & self.sold
         owner, rows = np.nonzero(mask)
-        return Candidates(owner, rows, self._features(shoppers, scores, owner, rows))
+        if wanted is not None:
+            kept = wanted(owner, rows)
+            owner, rows = owner[kept], rows[kept]
+        return Candidates(owner, rows, self._features(shoppers, scores, ranks, owner, rows))
 
     def _features(
         self,
         shoppers: Histories,
         scores: dict[str, Scores],
+        place: dict[str, npt.NDArray[np.int16]],
         owner: npt.NDArray[np.int64],
         rows: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.float32]:
         picked = [scores[name][owner, rows] for name in _SCORES]
-        shares = [
-            one / np.maximum(scores[name].max(axis=1), 1e-9)[owner]
-            for name, one in zip(_SCORES, picked, strict=True)
-        ]
-        ranks = [_ranks(picked[_SCORES.index(name)], owner) for name in _RANKED]
+        shares = [one / _largest(scores[name])[owner, 0] for name, one in zip(_SCORES, picked, strict=True)]
+        ranks = [place[name][owner, rows] for name in _RANKED]
         about = self._about(shoppers)
         days = shoppers.days(self._items)[owner, rows]
         last = np.zeros((shoppers.count, self._items), dtype=np.float32)
@@ -203,8 +245,9 @@ class Knowledge:
         whole[:, at : at + len(_ITEM)] = self._item_table[rows]
         at += len(_ITEM)
         rest: list[npt.NDArray[Any]] = [*pair, *(about[name][owner] for name in _SHOPPER)]
-        for place, column in enumerate(rest, at):
-            whole[:, place] = column
+        for column in rest:
+            whole[:, at] = column
+            at += 1
         return whole
 
     def _about(self, shoppers: Histories) -> dict[str, npt.NDArray[np.float64]]:
@@ -257,9 +300,19 @@ class Knowledge:
         return one, five
 
 
-def _ranks(scores: npt.NDArray[np.float32], owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The rank, from 0, of each candidate among its owner's by falling score."""
-    order = np.lexsort((-scores, owner))
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(len(order)) - np.searchsorted(owner, owner[order])
-    return ranks
+def _first(scores: Scores, depth: int) -> npt.NDArray[np.int64]:
+    """(n, depth) the columns of the largest scores of each row, falling; -1 where only -inf is left.
+
+    Columns that tie at the edge go by numpy's selection, which is the same for the same scores.
+    """
+    depth = min(depth, scores.shape[1])
+    top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+    found = np.take_along_axis(scores, top, axis=1)
+    order = np.argsort(-found, axis=1, kind="stable")
+    ended = ~np.isfinite(np.take_along_axis(found, order, axis=1))
+    return np.where(ended, -1, np.take_along_axis(top, order, axis=1))
+
+
+def _largest(scores: Scores) -> Scores:
+    largest: Scores = np.maximum(scores.max(axis=1, keepdims=True), 1e-9)
+    return largest

@@ -25,7 +25,7 @@ from index.ranking.diversity import diversify
 from index.ranking.features import FEATURES, Knowledge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 
 __all__ = ["GAPS", "Fused", "Ranker", "Samples", "gather", "train"]
 
-GAPS: Final = (14, 28, 42, 56, 70, 84, 98, 112)
+GAPS: Final = (14, 28, 42, 56, 70, 98)
 """Days before the moment a model is for at which it is trained."""
 
-_ROUNDS: Final = 200
+_ROUNDS: Final = 120
 _MISSES: Final = 0.25
 """Share of the candidates that were no target which is trained on: a quarter teaches as much, in a quarter of the time."""
 
 _PARAMETERS: Final[dict[str, Any]] = {
-    "learning_rate": 0.05,
+    "learning_rate": 0.08,
     "num_leaves": 15,
     "min_data_in_leaf": 100,
     "feature_fraction": 0.5,
@@ -61,7 +61,7 @@ _OBJECTIVES: Final[tuple[dict[str, Any], ...]] = (
     {"objective": "binary"},
 )
 _POOL: Final = 150
-_SLATE: Final = 100
+_SLATE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,20 @@ class Fused:
     name: str = "fused"
     needs: frozenset[Need] = frozenset({"purchases"})
 
-    def score(self, shoppers: Histories) -> Scores:
-        """As `ShopperChannel.score`, for the 100 items of each slate; all others get -inf."""
+    def pools(self, shoppers: Histories) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        """For one shopper after the other the candidates' items (m,) and their relevance (m,) from 0 to 1."""
         found = self.knowledge.candidates(shoppers, novel=self.ranker.rule == "novel")
         relevance = self.ranker.score(found.features, found.owner)
-        scores = np.full((shoppers.count, len(self.knowledge.sold)), -np.inf, dtype=np.float32)
         bounds = np.searchsorted(found.owner, np.arange(shoppers.count + 1))
-        for at, (start, stop) in enumerate(pairwise(bounds.tolist())):
-            pool = start + np.argsort(-relevance[start:stop], kind="stable")[:_POOL]
-            rows = found.rows[pool]
+        for start, stop in pairwise(bounds.tolist()):
+            yield found.rows[start:stop], relevance[start:stop]
+
+    def score(self, shoppers: Histories) -> Scores:
+        """As `ShopperChannel.score`, for the 50 items of each slate; all others get -inf."""
+        scores = np.full((shoppers.count, len(self.knowledge.sold)), -np.inf, dtype=np.float32)
+        for at, (items, relevance) in enumerate(self.pools(shoppers)):
+            pool = np.argsort(-relevance, kind="stable")[:_POOL]
+            rows = items[pool]
             # What a shopper buys again may well be alike; only what is new to them is spread out.
             if self.knowledge.vectors is None or self.ranker.rule == "all":
                 scores[at, rows[:_SLATE]] = relevance[pool][:_SLATE]
@@ -182,18 +187,18 @@ class Fused:
 def gather(
     history: Purchases,
     now: int,
-    rule: Rule,
+    rules: Sequence[Rule],
     vectors: Vectors | None = None,
     *,
     gaps: Sequence[int] = GAPS,
     progress: Callable[[int, int], None] | None = None,
-) -> Samples:
+) -> dict[Rule, Samples]:
     """Candidates and what followed, at moments some days before ``now``.
 
     Args:
         history: The order lines before ``now``; later ones are not looked at.
         now: UTC milliseconds of the moment the model is for.
-        rule: Whether what a shopper bought is offered.
+        rules: For which rules; what is known at a moment is learnt once for all of them.
         vectors: As in `Knowledge`.
         gaps: How many days before ``now`` the moments are.
         progress: Told how many moments are done, of how many.
@@ -201,39 +206,56 @@ def gather(
     Raises:
         CatalogError: If no moment has shoppers to learn from.
     """
-    parts: list[Samples] = []
+    parts: dict[Rule, list[Samples]] = {rule: [] for rule in rules}
     random = np.random.default_rng(0)
+    items = len(history.items)
     for done, gap in enumerate(gaps):
         if progress is not None:
             progress(done, len(gaps))
         moment = now - gap * DAY_MS
         try:
-            task = split(history, moment, until=now).task(rule)
+            task = split(history, moment, until=now).task("all")
         except CatalogError:
             continue  # the log had hardly begun: this moment has nobody to learn from, others may
-        before = history.before(moment)
-        found = Knowledge(before, moment, vectors).candidates(task.shoppers, novel=rule == "novel")
-        wanted = np.concatenate(
-            [np.full(len(one), at) * len(history.items) + one for at, one in enumerate(task.targets)]
-        )
-        hit = np.isin(found.owner * len(history.items) + found.rows, wanted)
-        reached = np.bincount(found.owner, hit, minlength=task.shoppers.count) > 0
-        kept = reached[found.owner] & (hit | (random.random(len(hit)) < _MISSES))
-        sizes = np.bincount(found.owner[kept], minlength=task.shoppers.count)
-        parts.append(Samples(found.features[kept], hit[kept].astype(np.int32), sizes[sizes > 0]))
+        shoppers = task.shoppers
+        knowledge = Knowledge(history.before(moment), moment, vectors)
+        scores = knowledge.score(shoppers)
+        followed = np.zeros((shoppers.count, items), dtype=bool)
+        for at, one in enumerate(task.targets):
+            followed[at, one] = True
+
+        def wanted(
+            owner: npt.NDArray[np.int64],
+            rows: npt.NDArray[np.int64],
+            followed: npt.NDArray[np.bool_] = followed,
+        ) -> npt.NDArray[np.bool_]:
+            hit = followed[owner, rows]
+            reached = np.bincount(owner, hit) > 0
+            kept: npt.NDArray[np.bool_] = reached[owner] & (hit | (random.random(len(hit)) < _MISSES))
+            return kept
+
+        for rule in rules:
+            found = knowledge.candidates(shoppers, novel=rule == "novel", scores=scores, wanted=wanted)
+            sizes = np.bincount(found.owner, minlength=shoppers.count)
+            hit = followed[found.owner, found.rows].astype(np.int32)
+            parts[rule].append(Samples(found.features, hit, sizes[sizes > 0]))
     if progress is not None:
         progress(len(gaps), len(gaps))
-    if not any(len(part.sizes) for part in parts):
-        raise CatalogError(
-            f"The log before the cutoff is too short to train a ranker: at none of {len(gaps)} earlier moments, "
-            f"the first {max(gaps)} days before it, is there a shopper with two days before and one after.",
-            way_out="Choose a later cutoff, or leave the channel `fused` out.",
+    for rule, found_by in parts.items():
+        if not any(len(part.sizes) for part in found_by):
+            raise CatalogError(
+                f"The log before the cutoff is too short to train a ranker ({rule}): at none of {len(gaps)} earlier "
+                f"moments, the first {max(gaps)} days before it, is there a shopper with two days before and one after.",
+                way_out="Choose a later cutoff, or leave the channel `fused` out.",
+            )
+    return {
+        rule: Samples(
+            np.concatenate([part.features for part in found]),
+            np.concatenate([part.hit for part in found]),
+            np.concatenate([part.sizes for part in found]),
         )
-    return Samples(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.hit for part in parts]),
-        np.concatenate([part.sizes for part in parts]),
-    )
+        for rule, found in parts.items()
+    }
 
 
 def train(samples: Samples, rule: Rule, *, seed: int = 1, threads: int = 1) -> Ranker:

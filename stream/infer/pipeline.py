@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -49,12 +49,21 @@ __all__ = ["Pipeline"]
 log = logging.getLogger(__name__)
 
 
+class HasRecall(Protocol):
+    """What hands out the recall to use: a `Recall` itself, or a catalogue that changes."""
+
+    @property
+    def now(self) -> Recall:
+        """The recall over the newest state."""
+
+
 class Pipeline:
     """Serves batches of triggers.
 
     Args:
         ladder: infers demands, never empty and never late.
-        recall: turns demands into candidates; its catalogue has the titles for profiles and traces.
+        recall: its ``now`` turns demands into candidates; that recall's catalogue has the titles for profiles
+            and traces. Asked for anew for each batch, because the catalogue changes.
         store: slates in Redis.
         outbox: the record on ``nearline.slates`` and dead triggers.
     """
@@ -62,7 +71,7 @@ class Pipeline:
     def __init__(
         self,
         ladder: Ladder,
-        recall: Recall,
+        recall: HasRecall,
         store: SlateStore,
         outbox: Outbox,
         kafka: KafkaSettings,
@@ -70,7 +79,6 @@ class Pipeline:
     ) -> None:
         self._ladder = ladder
         self._recall = recall
-        self._catalog = recall.catalog
         self._store = store
         self._outbox = outbox
         self._kafka = kafka
@@ -124,11 +132,12 @@ class Pipeline:
         )
         records: list[tuple[str, bytes]] = []
         thoughts: list[Thought] = []
+        titles = self._recall.now.catalog
         for one, trigger, (before, cached) in zip(chunk, triggers, served, strict=True):
             if before.version >= trigger.seq:
                 records.append(await self._served_before(trigger, before))
             else:
-                shopper = shopper_of(trigger, self._catalog, _cached(cached))
+                shopper = shopper_of(trigger, titles, _cached(cached))
                 thoughts.append(Thought(trigger, shopper, one.received_at))
         if not thoughts:
             return records
@@ -140,7 +149,9 @@ class Pipeline:
         ]
         sets = await self._ladder.infer([thought.shopper for thought in thoughts], deadlines)
         inferred = time.perf_counter()
-        result = await asyncio.to_thread(self._recalled, thoughts, sets)
+        # Only now, after the model: what was removed meanwhile is in no slate.
+        recall = self._recall.now
+        result = await asyncio.to_thread(self._recalled, recall, thoughts, sets)
         recalled = time.perf_counter()
         shared = {
             "prepare": (prepared - began) * 1000,
@@ -153,9 +164,13 @@ class Pipeline:
         made_at = int(time.time() * 1000)
         batch: list[Written] = []
         traces: list[Trace] = []
-        for thought, demands, candidates in zip(thoughts, sets, result.candidates, strict=True):
+        latest = self._recall.now.catalog
+        for thought, demands, found in zip(thoughts, sets, result.candidates, strict=True):
+            candidates = found
+            if latest is not recall.catalog:  # changed while the lists were made
+                candidates = [candidate for candidate in found if latest.is_offered(candidate.item)]
             slate = slate_of(thought, demands, candidates, made_at)
-            trace = chain_of(thought, demands, candidates, slate, self._catalog, shared)
+            trace = chain_of(thought, demands, candidates, slate, recall.catalog, shared)
             cached_demands = demands_json(demands) if demands.rung == "llm" else None
             batch.append(Written(slate, trace, cached_demands))
             traces.append(trace)
@@ -173,16 +188,16 @@ class Pipeline:
             records.append((trace.user, msgspec.json.encode(trace)))
         return records
 
-    def _recalled(self, thoughts: list[Thought], sets: list[DemandSet]) -> RecallResult:
+    def _recalled(self, recall: Recall, thoughts: list[Thought], sets: list[DemandSet]) -> RecallResult:
         """Candidates for every thought; popular ones where the encoder does not answer."""
         requests = [self._request(thought, demands) for thought, demands in zip(thoughts, sets, strict=True)]
         try:
-            return self._recall.recall(requests)
+            return recall.recall(requests)
         except EncoderUnavailableError as error:
             log.warning("%s Serving popular items meanwhile.", error)
             for place, demands in enumerate(sets):
                 sets[place] = replace(demands, rung=Rung.POPULAR, note=f"{demands.note} {error}".strip())
-            return self._recall.recall([replace(request, queries=()) for request in requests])
+            return recall.recall([replace(request, queries=()) for request in requests])
 
     def _request(self, thought: Thought, demands: DemandSet) -> RecallRequest:
         return RecallRequest(

@@ -14,10 +14,12 @@ from agents.runtime import open_runtime
 from index.catalog import Catalog
 from index.recall import Query, RecallRequest
 from index.settings import open_recall
+from stream.catalog.follower import Graveyard
+from stream.catalog.service import LivingCatalog
 from stream.infer.pipeline import Pipeline
 from stream.infer.source import TriggerBatch, TriggerSource
 from stream.outbox import Outbox
-from stream.redis_client import connect_redis
+from stream.redis_client import connect_redis, patiently
 from stream.slates import SlateCandidate, SlateStore
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ __all__ = ["InferRole", "add_infer"]
 log = logging.getLogger(__name__)
 
 _POPULAR_ITEMS = 50
+_POPULAR_S = 5.0
 
 
 def add_infer(worker: Worker) -> None:
@@ -92,9 +95,23 @@ class InferRole(Service):  # type: ignore[misc]  # mode has no types that mypy m
         await self._ladder.prepare()
         # The first search pages the index in and warms the encoder; no trigger should wait for that.
         await asyncio.to_thread(self._recall.recall, [RecallRequest((Query("anything"),))])
-        store = SlateStore(self.redis, stream.redis.prefix, stream.slates)
-        await _publish_popular(store, self._recall)
-        self.pipeline = Pipeline(self._ladder, self._recall, store, self._outbox, stream.kafka, stream.infer)
+        self._store = SlateStore(self.redis, stream.redis.prefix, stream.slates)
+        self.living = LivingCatalog(
+            self._recall,
+            worker.index.catalog,
+            stream.kafka,
+            stream.catalog,
+            Graveyard(self.redis, stream.redis.prefix, self._outbox, stream.kafka.dead_topic),
+            reopen=lambda: open_recall(worker.index, self._recall.encoder, verify=True),
+            changed=self._publish_popular,
+            fail=worker.fail,
+            kept=worker.index.versions_kept,
+        )
+        await self.add_runtime_dependency(self.living)
+        await self._publish_popular()
+        self.pipeline = Pipeline(
+            self._ladder, self.living, self._store, self._outbox, stream.kafka, stream.infer
+        )
         self.source = TriggerSource(self._emit, worker.fail, stream.kafka, stream.infer)
         worker.readiness["infer"] = self.source.assigned.is_set
         worker.statistics["infer"] = self._statistics
@@ -114,8 +131,22 @@ class InferRole(Service):  # type: ignore[misc]  # mode has no types that mypy m
             "outcomes": dict(self.pipeline.outcomes),
             "rungs": dict(self.pipeline.rungs),
             "lag": self.source.lag,
-            "items": len(self._recall.catalog),
+            "items": len(self.living.now.catalog),
+            "catalog": self.living.statistics(),
         }
+
+    async def _publish_popular(self) -> None:
+        await _publish_popular(self._store, self.living.now)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _keep_popular(self) -> None:
+        """Write popular items anew when the catalogue has changed, so that they too lose what is gone."""
+        written = self.living.now
+        while not self.should_stop:
+            await self.sleep(_POPULAR_S)
+            if self.living.now is not written:
+                written = self.living.now
+                await patiently("writing popular items", self._publish_popular)
 
 
 async def _publish_popular(store: SlateStore, recall: Recall) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from index import CatalogDamagedError, CatalogMissingError, EncoderMismatchError, Manifest, VectorIndex
+from index.choice import GRAPH, IndexChoice
 from index.encoder import unit_rows
 from index.manifest import FileRecord, file_sha256
 
@@ -33,9 +34,9 @@ def test_a_flat_index_gives_the_exact_answer_for_one_query_and_for_many(queries:
 
 def test_a_graph_finds_most_of_the_exact_answer(tmp_path: Path) -> None:
     vectors = directions(3_000)
-    graph = VectorIndex.build(vectors, "hnsw")
+    graph = VectorIndex.build(vectors, GRAPH)
     _, found = graph.search(directions(50, seed=1), 20)
-    _, exact = VectorIndex.build(vectors, "flat").search(directions(50, seed=1), 20)
+    _, exact = VectorIndex.build(vectors, IndexChoice(factory="Flat")).search(directions(50, seed=1), 20)
     shared = [len(set(a) & set(b)) / 20 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]
     assert np.mean(shared) > 0.9
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003  # typer reads the annotation at run time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from console.errors import ConsoleError
+from console.verbs.evaluation.purchases import moment_of, read_purchases
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from index.encoder import Vectors
-    from index.evaluate.slate import Result, Rule, Split
+    from index.evaluate.slate import Result, Rule, Split, Task
 
 _DEFAULT = (
     "popularity",
@@ -50,70 +53,71 @@ def slate(
 ) -> None:
     """Hit rate, recall, NDCG and coverage of slates for the day each shopper came back after the cutoff."""
     from console.output import console, print_json  # noqa: PLC0415
-    from index.evaluate.orders import take_orders  # noqa: PLC0415
     from index.evaluate.slate import split  # noqa: PLC0415
     from index.evaluate.slate_channels import SLATE_CHANNELS  # noqa: PLC0415
-    from stream.datasets import open_dataset  # noqa: PLC0415
 
-    moment = _moment(cutoff)
+    moment = moment_of(cutoff)
     names = _names(channel, tuple(SLATE_CHANNELS))
-    dataset = open_dataset(str(events), catalog=catalog)
-    items = _items(dataset, events, catalog, moment)
-    orders = take_orders(dataset.orders(), list(items))
-    cut = split(orders.log, moment)
-    titles = [str(items.get(item, {}).get("title") or "") for item in orders.log.items]
-    vectors = _vectors(titles) if any(titles) and {"titles", "fused"} & set(names) else None
-    categories = [str(items.get(item, {}).get("category") or "") for item in orders.log.items]
+    bought = read_purchases(events, catalog, known_before=moment)
+    cut = split(bought.log, moment)
+    vectors = bought.vectors() if {"titles", "fused"} & set(names) else None
     rules: list[Rule] = ["novel", "all"] if rule == "both" else [rule]
     report: dict[str, Any] = {
         "events": str(events),
         "cutoff": cutoff,
-        "lines": len(orders.log),
+        "lines": len(bought.log),
         "lines_before": len(cut.history),
-        "rejected": dict(orders.rejects),
+        "rejected": dict(bought.rejects),
     }
+    measured = _measure(rules, names, cut, vectors, bought.category, seed, quiet=as_json)
     for one in rules:
-        report[one] = _measure(one, names, cut, vectors, categories, seed, quiet=as_json)
+        report[one] = measured[one]
     if as_json:
         print_json(report)
         return
     for one in rules:
         _show(report[one], f"{one.upper()}, {events.name}, cutoff {cutoff}")
-    for reason, count in orders.rejects.items():
+    for reason, count in bought.rejects.items():
         console.print(f"left out: {count:,} orders with {reason}", markup=False)
 
 
 def _measure(
-    rule: Rule,
+    rules: list[Rule],
     names: list[str],
     cut: Split,
     vectors: Vectors | None,
-    categories: list[str],
+    category: npt.NDArray[np.int64] | None,
     seed: int,
     *,
     quiet: bool,
-) -> dict[str, Any]:
-    import numpy as np  # noqa: PLC0415
+) -> dict[str, dict[str, Any]]:
     from rich.status import Status  # noqa: PLC0415
 
     from console.output import console  # noqa: PLC0415
-    from index.evaluate.slate import compare, evaluate  # noqa: PLC0415
-    from index.evaluate.slate_channels import Source, make_channel  # noqa: PLC0415
+    from index.evaluate.slate import evaluate  # noqa: PLC0415
+    from index.evaluate.slate_channels import Channels, Source  # noqa: PLC0415
 
-    task = cut.task(rule)
-    codes = {name: code for code, name in enumerate(dict.fromkeys(categories))}
-    category = np.array([codes[name] for name in categories], dtype=np.int64) if any(categories) else None
+    tasks = {rule: cut.task(rule) for rule in rules}
     source = Source(cut.history, cut.cutoff, vectors, category)
-    results: dict[str, Result] = {}
-    for name in names:
-        with Status(f"{rule}: {name}", console=console) as status:
-            if quiet:
-                status.stop()
+    results: dict[Rule, dict[str, Result]] = {rule: {} for rule in rules}
+    with Status("", console=console) as status:
+        if quiet:
+            status.stop()
 
-            def told(done: int, whole: int, name: str = name, status: Status = status) -> None:
-                status.update(f"{rule}: {name}, learning from earlier moments {done}/{whole}")
+        def told(done: int, whole: int) -> None:
+            status.update(f"fused: learning from earlier moments {done}/{whole}")
 
-            results[name] = evaluate(make_channel(name, source, rule, progress=told), task, seed=seed)
+        channels = Channels(source, rules, progress=told)
+        for name in names:
+            for rule in rules:
+                status.update(f"{rule}: {name}")
+                results[rule][name] = evaluate(channels.get(name, rule), tasks[rule], seed=seed)
+    return {rule: _report(tasks[rule], results[rule], seed) for rule in rules}
+
+
+def _report(task: Task, results: dict[str, Result], seed: int) -> dict[str, Any]:
+    from index.evaluate.slate import compare  # noqa: PLC0415
+
     return {
         "shoppers": len(task.users),
         "offered": int(task.offered.sum()),
@@ -155,16 +159,6 @@ def _show(measured: dict[str, Any], title: str) -> None:
     console.print(table)
 
 
-def _moment(cutoff: str) -> int:
-    try:
-        day = datetime.strptime(cutoff, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ConsoleError(
-            f"The cutoff {cutoff!r} is no day.", way_out="Give it as year, month and day: 2011-09-01."
-        ) from error
-    return int(day.timestamp()) * 1000
-
-
 def _names(asked: list[str] | None, known: tuple[str, ...]) -> list[str]:
     if not asked:
         return list(_DEFAULT)
@@ -175,25 +169,3 @@ def _names(asked: list[str] | None, known: tuple[str, ...]) -> list[str]:
                 f"There is no channel {name!r} of slates.", way_out=f"Give one of {', '.join(known)}."
             )
     return names
-
-
-def _items(dataset: Any, events: Path, catalog: Path | None, moment: int) -> dict[str, dict[str, Any]]:
-    """The items by id; of a shop's invoices as they read before the cutoff, then those sold only later."""
-    from stream.datasets import OnlineRetail  # noqa: PLC0415
-
-    items: dict[str, dict[str, Any]] = {}
-    if isinstance(dataset, OnlineRetail):
-        for row in OnlineRetail(events, known_before=moment).catalog():
-            items[row["item_id"]] = row
-    if catalog is not None or isinstance(dataset, OnlineRetail):
-        for row in dataset.catalog():
-            items.setdefault(str(row.get("item_id", "")), row)
-    items.pop("", None)
-    return items
-
-
-def _vectors(titles: list[str]) -> Vectors:
-    from console.settings import load_settings  # noqa: PLC0415
-    from index.settings import open_encoder  # noqa: PLC0415
-
-    return open_encoder(load_settings().index.encoder).encode([title or "-" for title in titles])

@@ -15,6 +15,8 @@ from index.ranking.learned import Fused, Ranker, gather, train
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.real  # trains a model
+
 NOW = 120 * DAY_MS
 
 
@@ -34,7 +36,7 @@ def shop(seed: int = 3, users: int = 80) -> Purchases:
 
 @pytest.fixture(scope="module")
 def ranker() -> Ranker:
-    return train(gather(shop().before(NOW), NOW, "all", gaps=(14, 28)), "all")
+    return train(gather(shop().before(NOW), NOW, ["all"], gaps=(14, 28))["all"], "all")
 
 
 def test_the_ranker_learns_the_halves_and_comes_back_from_its_file(ranker: Ranker, tmp_path: Path) -> None:
@@ -55,8 +57,8 @@ def test_the_ranker_learns_the_halves_and_comes_back_from_its_file(ranker: Ranke
 
 def test_nothing_after_the_moment_reaches_the_training() -> None:
     log = shop()
-    early = gather(log.before(NOW), NOW, "novel", gaps=(14,))
-    whole = gather(log, NOW, "novel", gaps=(14,))
+    early = gather(log.before(NOW), NOW, ["novel"], gaps=(14,))["novel"]
+    whole = gather(log, NOW, ["novel"], gaps=(14,))["novel"]
     np.testing.assert_array_equal(early.features, whole.features)
     np.testing.assert_array_equal(early.hit, whole.hit)
 
@@ -69,9 +71,20 @@ def test_candidates_for_novel_slates_were_never_bought() -> None:
     assert found.features.shape == (len(found.rows), len(FEATURES))
 
 
+def test_a_shopper_has_no_more_candidates_than_asked_for_beside_what_they_bought() -> None:
+    log = shop()
+    asked = log.histories([0, 1, 2], NOW)
+    knowledge = Knowledge(log.before(NOW), NOW)
+    for novel in (True, False):
+        found = knowledge.candidates(asked, novel=novel, most=5)
+        others = ~asked.bought(40)[found.owner, found.rows]
+        assert (np.bincount(found.owner[others], minlength=3) <= 5).all()
+        assert len(found.rows)
+
+
 def test_a_log_too_short_to_train_on_says_so() -> None:
     with pytest.raises(CatalogError, match="too short"):
-        gather(shop(users=2).before(10 * DAY_MS), 10 * DAY_MS, "novel")
+        gather(shop(users=2).before(10 * DAY_MS), 10 * DAY_MS, ["novel"])
 
 
 def test_a_damaged_ranker_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,169 @@
+"""A build and what has changed since, read as one catalogue."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from index.catalog import Catalog, Rows
+from index.titles import short_title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from index.item import Item
+    from index.living.delta import Delta
+
+__all__ = ["LiveCatalog"]
+
+
+class LiveCatalog(Catalog):
+    """As `Catalog`, over one state; new rows follow those of the build, each with a text of its own.
+
+    Removed and sold-out items keep a row, so that what a shopper saw still has a title; `offered` leaves them out.
+    """
+
+    def __init__(self, delta: Delta) -> None:
+        self.delta = delta
+        self._base = delta.base
+        self.manifest = delta.base.manifest
+        self._rows = len(delta.base)
+        self._texts = delta.base.manifest.texts
+
+    def __len__(self) -> int:
+        return self._rows + self.delta.rows
+
+    def __contains__(self, item_id: object) -> bool:
+        return (
+            isinstance(item_id, str) and self.row(item_id) is not None and item_id not in self.delta.removed
+        )
+
+    def row(self, item_id: str) -> int | None:
+        """The newest row of an item; None for one that nobody knows."""
+        return self.delta.row(item_id)
+
+    def item(self, row: int) -> Item:
+        """Everything known of the item in a row, as it is now."""
+        return self.delta.item(row)
+
+    def item_id(self, row: int) -> str:
+        """As `Catalog.item_id`."""
+        return self._base.item_id(row) if row < self._rows else self.delta.items[row].item_id
+
+    def title(self, row: int) -> str:
+        """As `Catalog.title`."""
+        return self.delta.items[row].title if row in self.delta.items else self._base.title(row)
+
+    def short_title(self, row: int) -> str:
+        """As `Catalog.short_title`."""
+        changed = self.delta.items.get(row)
+        return self._base.short_title(row) if changed is None else short_title(changed.title)
+
+    def category(self, row: int) -> str:
+        """As `Catalog.category`."""
+        return self.delta.items[row].category if row in self.delta.items else self._base.category(row)
+
+    def price(self, row: int) -> float | None:
+        """As `Catalog.price`."""
+        return self.delta.items[row].price if row in self.delta.items else self._base.price(row)
+
+    def brand(self, row: int) -> str | None:
+        """As `Catalog.brand`."""
+        return self.delta.items[row].brand if row in self.delta.items else self._base.brand(row)
+
+    def popularities(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """As `Catalog.popularities`."""
+        return np.array([self.popularity(int(row)) for row in rows])
+
+    def popularity(self, row: int) -> float:
+        """As `Catalog.popularity`."""
+        changed = self.delta.items.get(row)
+        return self._base.popularity(row) if changed is None else changed.popularity or 0.0
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """As `Catalog.categories`; new ones last."""
+        new = (item.category for row, item in self.delta.items.items() if row >= self._rows)
+        return tuple(dict.fromkeys([*self._base.categories, *new]))
+
+    def category_of_item(self) -> dict[str, str]:
+        """As `Catalog.category_of_item`."""
+        return self._base.category_of_item() | {i.item_id: i.category for i in self.delta.items.values()}
+
+    def vocabulary(self) -> Iterator[str]:
+        """As `Catalog.vocabulary`, with the words of new and changed items."""
+        yield from self._base.vocabulary()
+        for item in self.delta.items.values():
+            yield item.category
+            yield short_title(item.title)
+
+    def sold_out(self) -> frozenset[str]:
+        """Ids of items that are not to be had."""
+        return self.delta.sold_out
+
+    @property
+    def hidden(self) -> int:
+        """As `Catalog.hidden`."""
+        return self.delta.hidden
+
+    def offered(self, rows: Rows) -> Rows:
+        """As `Catalog.offered`."""
+        return rows[~self.delta.masked[rows]] if self.delta.hidden else rows
+
+    def rows_of_category(self, category: str) -> Rows:
+        """As `Catalog.rows_of_category`, without what is not offered; new rows by their popularity among the others."""
+        return self._merged(self.offered(self._base.rows_of_category(category)), self._new.get(category, []))
+
+    def popular(self, category: str | None, n: int) -> Rows:
+        """As `Catalog.popular`."""
+        rows = self._base.popular(category, n + self.delta.hidden)
+        new = self._new.get(category, []) if category is not None else self._all_new
+        return self._merged(self.offered(rows)[:n], new[:n])[:n]
+
+    def text_of(self, row: int) -> int:
+        """As `Catalog.text_of`."""
+        return self._base.text_of(row) if row < self._rows else self._texts + row - self._rows
+
+    def rows_of_text(self, text: int) -> Rows:
+        """As `Catalog.rows_of_text`."""
+        if text < self._texts:
+            return self._base.rows_of_text(text)
+        return np.array([self._rows + text - self._texts], dtype=np.int64)
+
+    def text_sizes(self, texts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """As `Catalog.text_sizes`."""
+        sizes = np.ones(len(texts), dtype=np.int64)
+        old = texts < self._texts
+        sizes[old] = self._base.text_sizes(texts[old])
+        return sizes
+
+    def rows_of_texts(self, texts: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> Rows:
+        """As `Catalog.rows_of_texts`."""
+        rows: Rows = texts - self._texts + self._rows
+        old = texts < self._texts
+        rows[old] = self._base.rows_of_texts(texts[old], places[old])
+        return rows
+
+    @cached_property
+    def _all_new(self) -> list[int]:
+        """New rows that are offered, most popular first."""
+        rows = np.flatnonzero(~self.delta.masked[self._rows :]) + self._rows
+        return sorted(rows.tolist(), key=lambda row: -self.popularity(row))
+
+    @cached_property
+    def _new(self) -> dict[str, list[int]]:
+        """The same by category."""
+        found: dict[str, list[int]] = {}
+        for row in self._all_new:
+            found.setdefault(self.delta.items[row].category, []).append(row)
+        return found
+
+    def _merged(self, rows: Rows, new: list[int]) -> Rows:
+        if not new:
+            return rows
+        liked = np.concatenate([self._base.popularities(rows), [self.popularity(row) for row in new]])
+        both = np.concatenate([rows, np.array(new, dtype=np.int64)])
+        return both[np.argsort(-liked, kind="stable")]

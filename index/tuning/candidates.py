@@ -1,0 +1,65 @@
+"""The types of index that are tried, and how broadly each is searched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from index.choice import cells_for
+
+__all__ = ["Candidate", "candidates"]
+
+_GRAPH_BREADTHS: Final = (64, 128, 256, 512)
+_CELLS_FROM: Final = 4_000
+_SHARES: Final = (0.002, 0.004, 0.008, 0.016, 0.031, 0.062, 0.125)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A type, built once, and the settings it is searched with.
+
+    Attributes:
+        factory: In the words of FAISS's index factory.
+        breadths: efSearch of a graph, nprobe of cells; rising.
+        refine: Candidates scored again for each wanted one, for a type with Refine.
+    """
+
+    factory: str
+    breadths: tuple[int, ...] = (0,)
+    refine: int = 0
+
+
+def candidates(texts: int, dimensions: int, *, most_mb: float | None = None) -> list[Candidate]:
+    """What is worth trying for so many texts.
+
+    Args:
+        texts: How many.
+        dimensions: Length of a vector; product quantisers need a multiple of 4.
+        most_mb: Types that would need more, by a rule of thumb, are not built.
+    """
+    found = [Candidate("Flat"), Candidate("SQ8")]
+    found += [
+        Candidate(f"HNSW{links},{kind}", _GRAPH_BREADTHS)
+        for links, kind in ((32, "Flat"), (16, "SQ8"), (12, "SQ8"))
+    ]
+    if texts >= _CELLS_FROM:
+        cells = cells_for(texts)
+        probes = tuple(sorted({max(1, round(share * cells)) for share in _SHARES}))
+        found.append(Candidate(f"IVF{cells},SQ8", probes))
+        if dimensions % 4 == 0:
+            found.append(Candidate(f"IVF{cells},PQ{dimensions // 4}x4fs,Refine(SQ8)", probes, refine=4))
+    return [
+        one for one in found if most_mb is None or _bytes(one.factory, dimensions) * texts / 1e6 <= most_mb
+    ]
+
+
+def _bytes(factory: str, dimensions: int) -> float:
+    """Bytes of a vector in an index of this type, about."""
+    size = 0.0
+    if factory.startswith("HNSW"):
+        size += 8.6 * int(factory[4 : factory.index(",")]) + 12
+    if factory.startswith("IVF"):
+        size += 10
+    if "fs" in factory:
+        size += dimensions / 8
+    return size + (dimensions if "SQ8" in factory else 4 * dimensions)

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from index.errors import EncoderUnavailableError
 from stream.catalog.record import BadChangeError, CatalogDefect, decode_changes
@@ -141,6 +141,7 @@ class CatalogFollower:
 
     async def _follow(self) -> None:
         consumer = AIOKafkaConsumer(
+            self._topic,  # without a group: all of its partitions
             client_id="nearline-catalog",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -151,10 +152,11 @@ class CatalogFollower:
         try:
             try:
                 await consumer.start()
+            except UnknownTopicOrPartitionError:
+                raise  # it is being created; the broker itself is there
             except KafkaError as error:
                 raise broker_unavailable(self._kafka, error) from error
-            parts = [TopicPartition(self._topic, n) for n in sorted(await self._partitions(consumer))]
-            consumer.assign(parts)
+            parts = sorted(consumer.assignment())
             for tp in parts:
                 place = f"{tp.topic}:{tp.partition}"
                 if place in self.positions:
@@ -171,15 +173,6 @@ class CatalogFollower:
                 await asyncio.to_thread(self.living.settle)
         finally:
             await consumer.stop()
-
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[int]:
-        while True:
-            await consumer.topics()  # fetches the metadata of all topics
-            found: set[int] | None = consumer.partitions_for_topic(self._topic)
-            if found:
-                return found
-            log.warning("there is no topic %s yet", self._topic)
-            await asyncio.sleep(_PAUSE_S)
 
     async def _take(self, read: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
         changes: list[Change] = []

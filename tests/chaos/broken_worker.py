@@ -51,7 +51,7 @@ async def _unasked(self: CheckpointStore, partition: Any) -> None:
 
 def _state_first() -> None:
     waiting: list[tuple[Outbox, tuple[Any, ...], dict[str, Any]]] = []
-    send, flush = Outbox.send, Outbox.flush
+    send, flush = Outbox.send_all, Outbox.flush
     checkpoint, hand_over = GateAgent.checkpoint, GateAgent.hand_over
 
     async def later(self: Outbox, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +77,7 @@ def _state_first() -> None:
         covered, waiting[:] = list(waiting), []
         await publish(covered)
 
-    Outbox.send, Outbox.flush = later, not_now  # type: ignore[method-assign]  # broken on purpose
+    Outbox.send_all, Outbox.flush = later, not_now  # type: ignore[method-assign]  # broken on purpose
     GateAgent.checkpoint, GateAgent.hand_over = checkpointing, handing_over  # type: ignore[method-assign]
 
 

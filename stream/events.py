@@ -153,6 +153,18 @@ def _within(name: str, kind: Any, limits: Limits) -> Any:
     return Annotated[plain, bounds[name]] | None if none else Annotated[plain, bounds[name]]
 
 
+def _decoder(spec: list[tuple[Any, ...]], fields: Mapping[str, str] | None) -> Callable[[bytes], Event]:
+    """Decodes one kind of event; ``fields`` are the names that the topic uses for ours."""
+    struct = msgspec.defstruct(
+        "Event",
+        spec,
+        rename=dict(fields) if fields else None,
+        kw_only=True,
+        gc=False,  # events form no cycles; untracked structs keep the collector out of the hot path
+    )
+    return cast("Callable[[bytes], Event]", msgspec.json.Decoder(struct).decode)
+
+
 class EventDecoder:
     """Decodes the records of one topic.
 
@@ -170,26 +182,13 @@ class EventDecoder:
         fields: Mapping[str, str] | None = None,
         event_type: str | None = None,
     ) -> None:
-        spec: list[object] = [
+        spec: list[tuple[Any, ...]] = [
             ("type", str, event_type) if event_type and field[0] == "type" else field for field in _FIELDS
         ]
-        struct = msgspec.defstruct(
-            "Event",
-            spec,  # type: ignore[arg-type]  # the list mixes two- and three-tuples, as defstruct documents
-            rename=dict(fields) if fields else None,
-            kw_only=True,
-            gc=False,  # events form no cycles; untracked structs keep the collector out of the hot path
-        )
-        self._decode = cast("Callable[[bytes], Event]", msgspec.json.Decoder(struct).decode)
         self._limits = limits = limits or Limits()
-        strict = msgspec.defstruct(
-            "Event",
-            [(name, _within(name, kind, limits), *default) for name, kind, *default in spec],  # type: ignore[misc,has-type]
-            rename=dict(fields) if fields else None,
-            kw_only=True,
-            gc=False,
-        )
-        self._decode_sound = cast("Callable[[bytes], Event]", msgspec.json.Decoder(strict).decode)
+        self._decode = _decoder(spec, fields)
+        bounded = [(name, _within(name, kind, limits), *default) for name, kind, *default in spec]
+        self._decode_sound = _decoder(bounded, fields)
         self.fields_dropped = 0
 
     def decode(self, value: bytes | None, now: int) -> Event:
@@ -213,13 +212,8 @@ class EventDecoder:
             event = self._decode_sound(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        event_id, user, item, scene, session = (
-            event.event_id,
-            event.user_id,
-            event.item_id,
-            event.scene,
-            event.session_id,
-        )
+        event_id, user, item = event.event_id, event.user_id, event.item_id
+        scene, session = event.scene, event.session_id
         if event.ts > now + limits.future_ms or not (event_id.isprintable() and user.isprintable()):
             return None
         if event_id.isspace() or user.isspace():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import re
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.errors import ConsoleError
+from console.moment import moment
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -37,7 +37,6 @@ Users = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SHOWN_CHARS = 60
 # The newest are found by time of death; between equal times by place.
 _Newest = tuple[int, int, int]
@@ -272,25 +271,13 @@ def _filters(
     known = {*kafka.event_topic_names(), kafka.triggers_topic}
     topics = {name if name in known else kafka.prefix + name for name in topic or ()}
     return Filters(
-        frozenset(reason or ()), frozenset(topics), _moment("--since", since), _moment("--until", until),
+        frozenset(reason or ()), frozenset(topics), _bound(since, "--since"), _bound(until, "--until"),
         frozenset(user or ()),
     )  # fmt: skip
 
 
-def _moment(option: str, text: str | None) -> int | None:
-    """``24h`` (ago), or a time as ISO 8601 has it, in milliseconds."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
-    if match:
-        return int((time.time() - float(match[1]) * _UNITS_S[match[2]]) * 1000)
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ConsoleError(
-            f"{option} {text!r} is no time.", way_out="Give one such as 24h (ago) or 2025-05-04T12:00 (UTC)."
-        ) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+def _bound(text: str | None, option: str) -> int | None:
+    return None if text is None else moment(text, option)
 
 
 def _as_data(dead: Dead, *, whole: bool = False) -> dict[str, Any]:

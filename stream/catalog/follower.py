@@ -119,7 +119,6 @@ class CatalogFollower:
         graveyard: Graveyard,
     ) -> None:
         self.living = living
-        self._from = dict(offsets)
         self._kafka = kafka
         self._settings = settings
         self._topic = kafka.catalog_topic

@@ -17,15 +17,13 @@ from stream.gate.gate import Bounds, Gate
 from stream.gate.rules.book import RuleBook
 from stream.gate.rules.live import POLL_S, LiveRules
 from stream.gate.rules.ruleset import DEFAULT_RULES, parse_rules, read_rules
-from stream.gate.source import EventBatch, EventSource
+from stream.gate.source import EventSource
 from stream.gate.state.checkpoint import CheckpointStore
-from stream.outbox import Outbox
-from stream.redis_client import TRANSIENT, connect_redis, patiently
+from stream.redis_client import TRANSIENT, patiently
+from stream.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from redis.asyncio import Redis
 
     from index.settings import IndexSettings
     from stream.worker import Worker
@@ -72,10 +70,9 @@ def _categories(index: IndexSettings) -> Mapping[str, str] | None:
     return catalog.category_of_item()
 
 
-class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
-    """Opens connections first and closes them last; the source lives in between."""
+class GateRole(Role):
+    """The source, the agent that applies its batches, and the rules it follows."""
 
-    redis: Redis
     agent: GateAgent
     source: EventSource
     rules: LiveRules
@@ -88,19 +85,13 @@ class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy ma
         categories: Mapping[str, str] | None,
         channel: Any,
     ) -> None:
-        super().__init__()
-        self._worker = worker
+        super().__init__(worker, channel, "nearline-gate")
         self._seed = (seed, seed_name)
         self._categories = categories
-        self._channel = channel
-        self._outbox = Outbox(worker.stream.kafka, "nearline-gate")
 
-    async def on_start(self) -> None:
-        """Connect, then read."""
+    async def begin(self) -> None:
+        """Read the rules, then the events."""
         worker, stream = self._worker, self._worker.stream
-        worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
-        self.redis = await connect_redis(stream.redis)
-        await self._outbox.start()
         self.rules = LiveRules(RuleBook(self.redis, stream.redis.prefix), *self._seed)
         await patiently("reading the book of rules", self.rules.start)
         gate = Gate(self.rules.seed, Bounds.of(stream.gate), self._categories)
@@ -110,11 +101,6 @@ class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy ma
         worker.readiness["gate"] = self.source.assigned.is_set
         worker.statistics["gate"] = self._statistics
         await self.add_runtime_dependency(self.source)
-
-    async def on_shutdown(self) -> None:
-        """Disconnect, after the source has written its last checkpoint."""
-        await self._outbox.stop()
-        await self.redis.aclose()
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _follow_rules(self) -> None:
@@ -136,9 +122,6 @@ class GateRole(Service):  # type: ignore[misc]  # mode has no types that mypy ma
             except Exception as error:  # noqa: BLE001  # a worker that cannot follow the rules must not go on
                 self._worker.fail(error)
                 return
-
-    async def _emit(self, batch: EventBatch) -> None:
-        await self._channel.put(batch)
 
     def _statistics(self) -> dict[str, Any]:
         written = self.agent.checkpointed_at

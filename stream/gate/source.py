@@ -18,9 +18,10 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from mode import Service
 
-from stream.errors import BrokerUnavailableError, CheckpointError, FencedError
+from stream.errors import BrokerUnavailableError, FencedError
 from stream.events import EARLIEST_TS, DefectiveEventError, EventDecoder, Limits
 from stream.gate.gate import Arrival
+from stream.gate.lost import broker_lost, state_lost
 from stream.gate.merge import Horizon, Merge, next_key
 from stream.kafka_clients import async_options, broker_unavailable
 
@@ -275,7 +276,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             committed = {tp: await consumer.committed(tp) for tp in unknown}
             known = {tp: offset for tp, offset in committed.items() if offset}
             if known and self._settings.lost_state == "refuse":
-                raise _state_lost(number, sum(known.values()))
+                raise state_lost(number, sum(known.values()))
             if self._settings.lost_state == "committed":
                 starts.update(known)
         return starts
@@ -354,7 +355,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         """The checkpoint points where the broker has nothing: go on only if told how."""
         partitions: dict[TopicPartition, int] = error.args[0]
         if self._settings.lost_state == "refuse":
-            raise _broker_lost(partitions) from error
+            raise broker_lost(partitions) from error
         starts = await consumer.beginning_offsets(list(partitions))
         for tp, offset in starts.items():
             log.error("%s-%d: offset %s is gone; reading from %d", *tp, partitions[tp], offset)
@@ -378,27 +379,3 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
                     await consumer.commit(owned)
         except (KafkaError, TimeoutError) as error:
             log.info("the broker did not take the offsets for its lag tools: %r", error)
-
-
-_CHOICES = (
-    "Choose with stream.gate.lost_state: `earliest` reads the topics again from their earliest event (shoppers' "
-    "state is rebuilt, triggers of the past fire again), `committed` goes on where the group stood with empty "
-    "state. Or restore the data that is missing."
-)
-
-
-def _state_lost(number: int, events: int) -> CheckpointError:
-    return CheckpointError(
-        f"Redis has no checkpoint of partition {number}, but the gate has read {events} events of it: "
-        "Redis lost its data, or this is another Redis.",
-        way_out=_CHOICES,
-    )
-
-
-def _broker_lost(partitions: dict[TopicPartition, int]) -> CheckpointError:
-    names = ", ".join(f"{tp.topic}-{tp.partition} offset {offset}" for tp, offset in partitions.items())
-    return CheckpointError(
-        f"The checkpoint in Redis points where the broker has no events: {names}. The broker lost its "
-        "data, its retention has passed the checkpoint, or this is another broker.",
-        way_out=_CHOICES,
-    )

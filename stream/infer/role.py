@@ -17,14 +17,12 @@ from index.settings import open_recall
 from stream.catalog.follower import Graveyard
 from stream.catalog.service import LivingCatalog
 from stream.infer.pipeline import Pipeline
-from stream.infer.source import TriggerBatch, TriggerSource
-from stream.outbox import Outbox
-from stream.redis_client import connect_redis, patiently
+from stream.infer.source import TriggerSource
+from stream.redis_client import patiently
+from stream.role import Role
 from stream.slates import SlateCandidate, SlateStore
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from index.recall import Recall
     from stream.worker import Worker
 
@@ -71,27 +69,20 @@ def add_infer(worker: Worker) -> None:
                 batch.done.set_exception(error)
 
 
-class InferRole(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
-    """Opens connections first and closes them last; the source lives in between."""
+class InferRole(Role):
+    """The source, the pipeline that serves its batches, and the catalogue that changes meanwhile."""
 
-    redis: Redis
     pipeline: Pipeline
     source: TriggerSource
 
     def __init__(self, worker: Worker, recall: Recall, ladder: Ladder, channel: Any) -> None:
-        super().__init__()
-        self._worker = worker
+        super().__init__(worker, channel, "nearline-infer")
         self._recall = recall
         self._ladder = ladder
-        self._channel = channel
-        self._outbox = Outbox(worker.stream.kafka, "nearline-infer")
 
-    async def on_start(self) -> None:
-        """Connect, then read."""
+    async def begin(self) -> None:
+        """Warm the models, then read triggers."""
         worker, stream = self._worker, self._worker.stream
-        worker.app.flow_control.resume()  # Faust's consumer would do it after its rebalance
-        self.redis = await connect_redis(stream.redis)
-        await self._outbox.start()
         await self._ladder.prepare()
         # The first search pages the index in and warms the encoder; no trigger should wait for that.
         await asyncio.to_thread(self._recall.recall, [RecallRequest((Query("anything"),))])
@@ -120,11 +111,7 @@ class InferRole(Service):  # type: ignore[misc]  # mode has no types that mypy m
     async def on_shutdown(self) -> None:
         """Disconnect, after the source has let its batch finish."""
         await self._ladder.runtime.close()
-        await self._outbox.stop()
-        await self.redis.aclose()
-
-    async def _emit(self, batch: TriggerBatch) -> None:
-        await self._channel.put(batch)
+        await super().on_shutdown()
 
     def _statistics(self) -> dict[str, Any]:
         return {

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from .history import as_bytes, read_history
-from .model import Book, Dead, Event, Generation, Limits, Shopper, condition_times, judge, observe
+from .judged import Dead, Event, Limits, judge
+from .model import Book, Generation, Shopper, condition_times, observe
 
 __all__ = ["Verdict", "check"]
 

@@ -157,6 +157,13 @@ class GateSettings(_Model):
         "the package. Once `nearline rules set` has written a version, the book counts.",
     )
     checkpoint_s: float = Field(default=1.0, gt=0, description="Seconds between checkpoints.")
+    checkpoint_share: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="Most of the time that checkpoints may take. While a worker catches up on a backlog they come "
+        "less often for it, five times `checkpoint_s` apart at most.",
+    )
     batch_events: int = Field(default=5000, ge=1, description="Most events read from the broker at one time.")
     merge_wait_ms: int = Field(
         default=75,

@@ -1,6 +1,6 @@
 """Runs every contender on one topic of one Apache Kafka and prints one table of medians.
 
-    python -m bench.gate.run [--events 200000] [--users 20000] [--runs 3] [--quix PYTHON]
+    python -m bench.gate.run [--events 1000000] [--users 20000] [--runs 3] [--quix PYTHON]
 
 CPU seconds are user and system seconds of the contender's own process, from its first event to its last. Wall
 seconds depend on what else the machine does; the ratios of CPU seconds are what is claimed. Slow contenders read only
@@ -63,7 +63,7 @@ def contend(argv: list[str], environment: dict[str, str], count: int) -> dict[st
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=300_000)
+    parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--slow-events", type=int, default=50_000, help="events for the slow contenders")
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=3)
@@ -74,7 +74,7 @@ def main() -> None:
     contenders: dict[str, tuple[list[str], int]] = {
         "aiokafka read + msgspec decode": ([python, "-m", "bench.gate.bare"], options.events),
         "gate, no checkpoints": ([python, "-m", "bench.gate.nearline", "0"], options.events),
-        "gate, checkpoints every 1 s": ([python, "-m", "bench.gate.nearline", "1"], options.events),
+        "gate, checkpoints": ([python, "-m", "bench.gate.nearline", "1"], options.events),
         "Faust per event, a count": ([python, "-m", "bench.gate.faust_loop", "count"], options.slow_events),
         "Faust per event, a Table": (
             [python, "-m", "bench.gate.faust_loop", "table"],

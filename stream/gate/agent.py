@@ -225,13 +225,14 @@ class GateAgent:
         self._confirmed[number] = now
         return True
 
-    async def checkpoint(self) -> None:
-        """Write what changed. Raises :class:`FencedError` if a partition has another owner."""
+    async def checkpoint(self) -> float:
+        """Write what changed; return the seconds that it took. Raises :class:`FencedError` if a partition has another owner."""
         async with self._lock:
-            await self._checkpoint()
+            return await self._checkpoint()
 
-    async def _checkpoint(self) -> None:
+    async def _checkpoint(self) -> float:
         await self._outbox.flush()
+        began = time.monotonic()
         fenced, self._fenced = self._fenced, None
         if fenced is not None:
             raise fenced
@@ -243,6 +244,7 @@ class GateAgent:
                 raise
         self.checkpointed_at = time.monotonic()
         self._forget_idle()
+        return self.checkpointed_at - began
 
     def committed(self) -> dict[int, dict[str, int]]:
         """Offsets per partition and topic of the last checkpoints this worker wrote."""

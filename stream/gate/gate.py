@@ -34,7 +34,7 @@ _MOST_COUNTS = 16
 
 # Memory of a shopper beside the bytes of the state, and as much again while changed and not written down
 # (bench/gate/million.py).
-_SHOPPER_BYTES = 3_500
+_SHOPPER_BYTES = 4_000
 
 MergeKey: TypeAlias = tuple[int, int]  # when the record was sent, event time; both in milliseconds
 

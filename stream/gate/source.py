@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from stream.gate.agent import GateAgent
     from stream.settings import GateSettings, KafkaSettings
 
-__all__ = ["EventBatch", "EventSource"]
+__all__ = ["EventBatch", "EventSource", "pause_after"]
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,19 @@ _REST_S = 0.005
 _HELD_READS = 4
 _COMMIT_EVERY_S = 5.0
 _TELL_S = 2.0
+_LONGEST_PAUSES = 5
 _RECONNECT_PAUSE_S = 1.0
 _LAST_CHECKPOINT_S = 15.0
+
+
+def pause_after(took_s: float, settings: GateSettings) -> float:
+    """Seconds until the next checkpoint, after one that took ``took_s``.
+
+    At live rates that is ``checkpoint_s``. A backlog changes nearly all shoppers within a second, and to write them
+    that often would cost a fifth of the rate; so checkpoints keep to their share of the time, within limits.
+    """
+    shortest = settings.checkpoint_s
+    return min(max(shortest, took_s / settings.checkpoint_share), _LONGEST_PAUSES * shortest)
 
 
 class EventBatch(NamedTuple):
@@ -146,16 +157,19 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
     async def _checkpoints(self) -> None:
         """Write a checkpoint every so often, and tell the broker for its lag tools."""
         told = time.monotonic()
+        pause = self._settings.checkpoint_s
         while not self.should_stop:
-            await self.sleep(self._settings.checkpoint_s)
+            await self.sleep(pause)
             try:
-                await self._agent.checkpoint()
+                took = await self._agent.checkpoint()
             except FencedError as error:
                 log.warning("%s", error)
                 self._fenced.set()
             except Exception as error:  # noqa: BLE001  # a worker that cannot checkpoint must not go on
                 self._fail(error)
                 return
+            else:
+                pause = pause_after(took, self._settings)
             if time.monotonic() - told > _COMMIT_EVERY_S:
                 told = time.monotonic()
                 await self._tell_broker()

@@ -1,4 +1,4 @@
-"""A short selection of `make chaos`: a whole gate loses nothing, a broken one is found out."""
+"""Ten minutes of `make chaos`: a whole gate loses nothing, a broken one is found out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from stream.gate.rules.ruleset import DEFAULT_RULES
 
 from .checker import Verdict, check
-from .driver import BROKEN, DENSE_RULES, Plan, drive
+from .driver import BROKEN, DENSE_RULES, Plan, drive, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .servers import Servers
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+MIXED_SEEDS = (501, 502, 503, 504)  # beyond those of `make chaos`
 
 
 def run(plan: Plan, servers: Servers, shopping: Sequence[dict[str, Any]], folder: Path) -> Verdict:
@@ -31,32 +33,24 @@ def run(plan: Plan, servers: Servers, shopping: Sequence[dict[str, Any]], folder
     "plan",
     [
         Plan(1, 3, 250.0, DEFAULT_RULES, {"CHECKPOINT_S": "0.2"}, ("rules", "zombie", "storm")),
-        pytest.param(
-            Plan(
-                2,
-                2,
-                250.0,
-                DENSE_RULES,
-                {"MAX_MEMORY_MB": "0.05"},
-                ("cut", "broker", "kill_starting", "scale"),
-            ),
-            marks=pytest.mark.long,
+        Plan(
+            2, 2, 250.0, DENSE_RULES, {"MAX_MEMORY_MB": "0.05"}, ("cut", "broker", "kill_starting", "scale")
         ),
+        *(plan_of(seed) for seed in MIXED_SEEDS),
     ],
-    ids=["workers-valkey-and-rules", "connections-and-broker"],
+    ids=["workers-valkey-and-rules", "connections-and-broker", *(f"seed-{seed}" for seed in MIXED_SEEDS)],
 )
 def test_whatever_is_killed_every_trigger_fires_once_and_every_event_is_accounted_for(
     plan: Plan, servers: Servers, shopping: Sequence[dict[str, Any]], tmp_path: Path
 ) -> None:
     verdict = run(plan, servers, shopping, tmp_path)
     assert verdict.good, json.dumps(verdict.summary(), indent=1)
-    assert verdict.figures["kills"] >= 2
+    assert verdict.figures["kills"] >= 1
     assert verdict.figures["triggers"] > 50
     assert verdict.figures["activities compared"] > 30
     assert verdict.figures["ties"] == 0
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("way", "checkpoint_s", "faults", "told"),
     [

@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,18 @@ def contend(argv: list[str], environment: dict[str, str], count: int) -> dict[st
     return dict(json.loads(lines[-1]))
 
 
+def recover(environment: dict[str, str], count: int) -> float:
+    """Kill a gate amid the topic and start another; seconds until that one applies events.
+
+    The broker waits for the killed one's session to end (6 s) before it gives the partitions to the new one.
+    """
+    prefix = uuid.uuid4().hex[:8]
+    argv = [sys.executable, "-m", "bench.gate.nearline", "1", prefix]
+    environment = {**environment, "BENCH_EVENTS": str(count)}
+    subprocess.run([*argv, "kill"], cwd=ROOT, env=environment, capture_output=True, timeout=600, check=False)
+    return float(contend([*argv, "recover"], environment, count)["recovery_s"])
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -92,6 +105,8 @@ def main() -> None:
         for _ in range(options.runs):
             for name, (argv, count) in contenders.items():
                 results[name].append(contend(argv, environment, count))
+        gate = results.get("gate, checkpoints", [])
+        recovered = [recover(environment, options.events) for _ in gate]
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {options.users:,} users, "
     )
@@ -103,10 +118,13 @@ def main() -> None:
         rate = statistics.median(run["events"] / run["wall_s"] for run in runs)
         bare = bare or cpu
         print(f"{name:<34}{cpu:>14.3f}{rate:>12,.0f}{cpu / bare:>12.2f}")
-    for name, runs in results.items():
-        extra = {key: value for key, value in runs[-1].items() if key not in {"events", "wall_s", "cpu_s"}}
-        if extra:
-            print(f"{name}: {extra}")
+    if gate:
+        last = gate[-1]
+        print(
+            f"the gate: {last['triggers']:,} triggers, {last['rss_mb']:.0f} MiB; state of a shopper in Redis "
+            f"{last['state_bytes']:,.0f} bytes (median), checkpoints {last['written_bytes'] / last['wall_s'] / 2**20:.1f} MiB/s; "
+            f"killed and started anew, it applies events after {statistics.median(recovered):.1f} s"
+        )
 
 
 if __name__ == "__main__":

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path  # noqa: TC003  # typer reads the annotation at run time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from stream.player import Sent
 
 
 def send(
@@ -29,33 +25,10 @@ def send(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Send real or recorded events to the broker, keyed by shopper."""
-    from console.output import console, print_json  # noqa: PLC0415
+    from console.playing import play, print_sent  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
     from stream.datasets import open_dataset  # noqa: PLC0415
-    from stream.kafka_clients import check_broker  # noqa: PLC0415
-    from stream.player import Player  # noqa: PLC0415
-    from stream.topics import create_topics  # noqa: PLC0415
 
-    kafka = load_settings().stream.kafka
     dataset = open_dataset(source, file=file)
-    asyncio.run(check_broker(kafka))
-    create_topics(kafka)
-
-    async def play() -> Sent:
-        async with Player(kafka) as player:
-            with console.status("sending") as status:
-
-                def told(sent: Sent) -> None:
-                    status.update(
-                        f"sent {sent.events:,} events, {sent.events / max(sent.seconds, 1e-9):,.0f} a second"
-                    )
-
-                stream = dataset.raw_events(seed=seed, limit=events, users=set(user) if user else None)
-                return await player.play(stream, rate=rate, told=None if as_json else told)
-
-    sent = asyncio.run(play())
-    if as_json:
-        print_json({"sent": sent.events, "by_topic": dict(sent.by_topic), "seconds": sent.seconds})
-        return
-    per_topic = ", ".join(f"{topic} {count:,}" for topic, count in sent.by_topic.most_common())
-    console.print(f"Sent {sent.events:,} events in {sent.seconds:.1f} s: {per_topic}.")
+    stream = dataset.raw_events(seed=seed, limit=events, users=set(user) if user else None)
+    print_sent(play(load_settings().stream.kafka, stream, rate=rate, quiet=as_json), as_json=as_json)

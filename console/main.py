@@ -19,6 +19,7 @@ from console.verbs import (
     rank,
     rules,
     send,
+    shoppers,
     simulate,
     slate,
     up,
@@ -45,6 +46,7 @@ app.command("up")(up.up)
 app.command("down")(down.down)
 app.command("worker")(worker.worker)
 app.command("send")(send.send)
+app.command("simulate")(shoppers.simulate)
 app.command("slate")(slate.slate)
 app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)

@@ -2,6 +2,12 @@
 
     shopper      what is known of a shopper at a trigger
       profile    ... as the text that a model reads; everything in it is data
+    background   what the slow agents know of a shopper, put together
+    history      what was bought, by week and category
+      compression  ... in a few hundred tokens; periods, token_count
+    preference   what a shopper prefers, in three horizons
+    portrait     who a shopper is, in facts; price_bands, portrait_wording
+    factors      what items are chosen for, in the catalogue's own words
     prompts      what never changes: rules and examples, files with a version
     structured   the schema of the answer, one for every runtime
     runtime      where the model runs: in this process, or a server

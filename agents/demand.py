@@ -48,8 +48,10 @@ class Reason(StrEnum):
     """A title or search of the shopper, given back."""
     EXAMPLE = "copy of an example"
     """A query out of the prompt's own examples."""
-    SURPLUS = "more than five"
+    SURPLUS = "more than asked for"
     """Beyond the number that recall takes."""
+    JUDGED = "judged"
+    """The judge's score was too low; what spoke against it follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +59,24 @@ class Demand:
     """One thing wanted. ``kind`` says who wrote the query (the rung's name).
 
     ``evidence`` are the ids of the events that speak for it. ``confidence`` is the model's mean
-    probability of its pieces, 0 to 1, where the runtime knows it.
+    probability of its pieces, 0 to 1, where the runtime knows it; ``judged`` the judge's score, 0 to 1,
+    where there is a judge.
     """
 
     query: str
     kind: str
     evidence: tuple[str, ...]
     confidence: float | None
+    judged: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A query that the model wrote and cleaning removed, with the reason."""
+    """A query that the model wrote and cleaning or the judge removed, with the reason and the judge's score."""
 
     query: str
     reason: str
+    judged: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class DemandSet:
     """What inference came to for one shopper, with everything needed to explain it.
 
     ``prompt`` is the shopper's own part; the part that never changes is named by ``prompt_version``.
-    ``timings_ms`` has ``profile``, ``model`` (the whole batch's call) and ``clean``. ``note`` has the
+    ``timings_ms`` has ``profile``, ``model`` and ``judge`` (the whole batch's calls) and ``clean``. ``note`` has the
     reason of every step down the ladder. ``categories`` are the shopper's, for the last rung.
     """
 
@@ -105,11 +110,12 @@ def clean(
     inputs: Iterable[str] = (),
     examples: Iterable[str] = (),
     longest: int = 80,
+    most: int = MOST_DEMANDS,
 ) -> tuple[list[tuple[int, str]], list[Rejected]]:
     """Split queries into demands, as (index, query), and rejected ones.
 
     Phrases are compared by ``agents.words.normal``, so case, punctuation and plural do not tell them
-    apart, nor does the order of words.
+    apart, nor does the order of words. At most ``most`` are kept.
     """
     copied = {_bag(text) for text in inputs} - {()}
     shown = {_bag(text) for text in examples} - {()}
@@ -132,7 +138,7 @@ def clean(
             reason = Reason.COPY
         elif bag in shown:
             reason = Reason.EXAMPLE
-        elif len(kept) == MOST_DEMANDS:
+        elif len(kept) == most:
             reason = Reason.SURPLUS
         if reason is None:
             seen.add(bag)

@@ -2,6 +2,11 @@
 
 AgentError
 ├── PromptError        a prompt file is missing or malformed
+├── LexiconError       a lexicon of decision factors cannot be written or read
+├── HistoryError       a purchase or a ledger line cannot be used
+├── CalibrationError   what the judge learnt cannot be read, or cannot be learnt
+├── TrendError         documents of trends cannot be read
+├── DistillError       pairs or a student cannot be read, or training cannot go on
 ├── ModelError         the in-process model cannot be found, converted or loaded
 └── GenerationError    one request got no usable answer; returned as a value, never raised past a runtime
     ├── Unreachable    nobody answers at the model server's address
@@ -19,11 +24,16 @@ from nearline import NearlineError
 __all__ = [
     "AgentError",
     "BadAnswer",
+    "CalibrationError",
+    "DistillError",
     "GenerationError",
+    "HistoryError",
+    "LexiconError",
     "ModelError",
     "PromptError",
     "Refused",
     "TooLate",
+    "TrendError",
     "Unreachable",
 ]
 
@@ -34,6 +44,26 @@ class AgentError(NearlineError):
 
 class PromptError(AgentError):
     """A prompt file is missing or does not have its parts; name a version that exists."""
+
+
+class LexiconError(AgentError):
+    """A lexicon of decision factors cannot be written or read; mine it again from the catalogue."""
+
+
+class HistoryError(AgentError):
+    """A purchase or a ledger line cannot be used; the message names it and what was expected."""
+
+
+class CalibrationError(AgentError):
+    """What the judge learnt cannot be read, or cannot be learnt from what was labelled; fit it anew."""
+
+
+class TrendError(AgentError):
+    """Documents of trends cannot be read; the message names the file and line."""
+
+
+class DistillError(AgentError):
+    """Pairs or a student cannot be read, or training cannot go on; the message names the file and line."""
 
 
 class ModelError(AgentError):

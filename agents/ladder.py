@@ -1,6 +1,6 @@
 """Never empty, never late: from shoppers to demands, by the best rung that answers in time.
 
-The model first; then the demands that it wrote for the shopper before; then demands written by code
+The model first, its demands judged where there is a judge; then the demands that it wrote for the shopper before; then demands written by code
 from the shopper's categories and recent titles; then none, and the shop's popular items stand in.
 Every step down is noted with its reason. Nothing here raises for one shopper's sake.
 """
@@ -17,6 +17,7 @@ from agents import prompts
 from agents.breaker import Breaker
 from agents.demand import MOST_DEMANDS, Demand, DemandSet, Rejected, Rung, clean
 from agents.errors import BadAnswer, GenerationError, TooLate
+from agents.judge.step import Judging
 from agents.profile import Profile, render, sanitise
 from agents.runtime.protocol import Generation, Request
 from agents.structured import queries
@@ -25,6 +26,7 @@ from agents.words import normal, words
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from agents.judge import Judge
     from agents.runtime.protocol import Runtime
     from agents.settings import AgentSettings
     from agents.shopper import Shopper
@@ -50,9 +52,17 @@ class Ladder:
     """Infers demands. Safe for concurrent calls on one event loop."""
 
     def __init__(
-        self, runtime: Runtime, settings: AgentSettings, *, clock: Callable[[], float] = time.monotonic
+        self,
+        runtime: Runtime,
+        settings: AgentSettings,
+        *,
+        judge: Callable[[], Judge] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Use ``runtime`` under ``settings``; ``clock`` gives seconds and only goes forward.
+
+        ``judge`` is asked once a batch, as the catalogue behind it changes; without one the model's
+        demands are served as cleaned.
 
         Raises:
             PromptError: the settings name a prompt that does not exist.
@@ -61,7 +71,14 @@ class Ladder:
         self.breaker = Breaker(settings.breaker.failures, settings.breaker.pause)
         self.prompt = prompts.load(settings.prompt)
         self._settings = settings
+        opinion = prompts.load(settings.judge.opinion) if judge and settings.judge.opinion else None
+        self._judging = (
+            Judging(judge, self.prompt, runtime if opinion else None, opinion)
+            if judge and settings.judge.enabled
+            else None
+        )
         self._clock = clock
+        self._most = max(MOST_DEMANDS, settings.queries)
         self._structure = queries(settings.queries, settings.query_chars)
         self._examples = tuple(query for example in self.prompt.examples for query in example.queries)
         self._shown = frozenset(normal(query) for query in self._examples)
@@ -93,7 +110,8 @@ class Ladder:
         model_ms = (self._clock() - began) * 1e3
         results: dict[int, DemandSet] = {}
         for i, answer in zip(open_, answers, strict=True):
-            results[i] = self._judge(asked[i], answer, model_ms)
+            results[i] = self._clean(asked[i], answer, model_ms)
+        await self._judged(asked, results, max(until, default=now))
         for i, one in enumerate(asked):
             if i not in results:
                 results[i] = self._descend(one, self._blank(one, note=notes[i]))
@@ -133,7 +151,9 @@ class Ladder:
         # The same trigger gives the same seed, whichever worker and whenever.
         token = f"{self._settings.seed}:{one.shopper.user_id}:{one.shopper.moment}"
         seed = int.from_bytes(hashlib.sha256(token.encode()).digest()[:4], "big") >> 1
-        own = frozenset(normal(label) for label in one.profile.evidence) - {""}
+        # What the profile has no room for is known all the same.
+        acts = (sanitise(act.text) for act in one.shopper.recent)
+        own = frozenset(normal(label) for label in (*one.profile.evidence, *acts)) - {""}
         return Request(
             prompt=self.prompt,
             text=one.profile.text,
@@ -145,7 +165,7 @@ class Ladder:
             deadline=until,
         )
 
-    def _judge(self, one: _Asked, answer: Generation | GenerationError, model_ms: float) -> DemandSet:
+    def _clean(self, one: _Asked, answer: Generation | GenerationError, model_ms: float) -> DemandSet:
         if isinstance(answer, GenerationError):
             blank = self._blank(one, note=f"llm: {answer.message}", timings={"model": model_ms})
             return self._descend(one, blank)
@@ -160,6 +180,7 @@ class Ladder:
             inputs=(*one.profile.evidence, *(act.text for act in one.shopper.recent)),
             examples=self._examples,
             longest=self._settings.query_chars,
+            most=self._most,
         )
         known = answer.confidences or ()
         demands = tuple(
@@ -173,13 +194,24 @@ class Ladder:
         reasons = ", ".join(sorted({each.reason for each in rejected}))
         return self._descend(one, result, f"llm: no query was left after cleaning ({reasons})")
 
+    async def _judged(self, asked: Sequence[_Asked], results: dict[int, DemandSet], deadline: float) -> None:
+        """Put in place of each result of the model what the judge leaves of it; one call for all."""
+        written = [i for i, result in results.items() if result.rung is Rung.LLM]
+        if self._judging is None or not written:
+            return
+        shoppers = [asked[i].shopper for i in written]
+        judged = await self._judging.apply(shoppers, [results[i] for i in written], deadline)
+        for i, left in zip(written, judged, strict=True):
+            none = "llm: no demand was left after judging"
+            results[i] = left if left.demands else self._descend(asked[i], left, none)
+
     def _descend(self, one: _Asked, result: DemandSet, why: str = "") -> DemandSet:
         """The best rung below the model's, keeping what is recorded of the model's attempt."""
         notes = [note for note in (result.note, why) if note]
         shopper = one.shopper
         demands = tuple(
-            Demand(each.query, Rung.CACHED, each.evidence, each.confidence)
-            for each in shopper.cached[:MOST_DEMANDS]
+            Demand(each.query, Rung.CACHED, each.evidence, each.confidence, each.judged)
+            for each in shopper.cached[: self._most]
             if each.query.strip()
         )
         rung = Rung.CACHED

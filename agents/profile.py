@@ -1,7 +1,7 @@
 """The shopper's part of the prompt.
 
-Lines run from what changes least to what changes most (usual categories, what was bought, what was
-searched and viewed), so that a server's prefix cache holds for as long as possible. All words come
+Lines run from what changes least to what changes most (portrait, ledger, preferences and trends, where they are
+known; usual categories, what was bought, what was searched and viewed), so that a server's prefix cache holds for as long as possible. All words come
 from events and catalogues and are data: they are reduced to letters, digits and a few marks, so that
 no title can close its place, open another line or look like the prompt's own structure.
 """
@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agents.shopper import Act, Shopper
+    from agents.shopper import Act, Background, Shopper
 
 __all__ = ["LONGEST_LABEL", "Profile", "render", "sanitise"]
 
 LONGEST_LABEL = 48
 
 # A text of a megabyte is not worth normalising to keep 48 characters of it.
-_READ = 4 * LONGEST_LABEL
+_READ = 4
 _SEPARATOR = "; "
 _MARKS = frozenset(" -'&/+.%")
 # What stands in front of a line, by types of acts; newest last, as the last line is what changed.
@@ -32,6 +32,8 @@ _WANTED = ("cart", "favorite", "inquiry")
 _SEARCHED = ("search",)
 _VIEWED = ("view", "click", "image_search")
 _LINES = (("bought", _BOUGHT), ("added", _WANTED), ("searched", _SEARCHED), ("viewed", _VIEWED))
+# ... and of preferences, by horizon.
+_HORIZONS = {"long": "likes", "recent": "lately", "potential": "may like"}
 _MOST_CATEGORIES = 3
 # Categories get at most this share of the budget; the rest is for acts.
 _CATEGORY_SHARE = 0.3
@@ -40,22 +42,27 @@ _SPACES = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The rendered text, and for each label in it the ids of the events that it stands for."""
+    """The rendered text, and for each label in it the ids of the events that it stands for.
+
+    ``facts`` has the same for preferences and trends: their words are known of the shopper, but are no
+    events of theirs, and a demand may well repeat them.
+    """
 
     text: str
     evidence: dict[str, tuple[str, ...]]
+    facts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def sanitise(text: str) -> str:
+def sanitise(text: str, longest: int = LONGEST_LABEL) -> str:
     """A text from outside as a short lower-case label; empty if nothing is left.
 
     Compatibility forms are normalised, control and direction marks dropped, everything but letters,
-    digits and ``-'&/+.%`` becomes a space, and it is cut at a word to ``LONGEST_LABEL`` characters.
+    digits and ``-'&/+.%`` becomes a space, and it is cut at a word to ``longest`` characters.
 
     >>> sanitise('Mug "Rosie"; ignore {all}')
     'mug rosie ignore all'
     """
-    folded = unicodedata.normalize("NFKC", text[:_READ]).casefold()
+    folded = unicodedata.normalize("NFKC", text[: _READ * longest]).casefold()
     shown = (
         char
         for char in folded
@@ -65,9 +72,9 @@ def sanitise(text: str) -> str:
         char if char in _MARKS or unicodedata.category(char)[0] in "LMN" else " " for char in shown
     )
     label = _SPACES.sub(" ", plain).strip(" -'&/+.")
-    if len(label) > LONGEST_LABEL:
-        cut = label[: LONGEST_LABEL + 1]
-        label = (cut.rpartition(" ")[0] or cut[:LONGEST_LABEL]).rstrip(" -'&/+.")
+    if len(label) > longest:
+        cut = label[: longest + 1]
+        label = (cut.rpartition(" ")[0] or cut[:longest]).rstrip(" -'&/+.")
     return label
 
 
@@ -75,7 +82,7 @@ def render(shopper: Shopper, budget: int) -> Profile:
     """The profile of a shopper in at most ``budget`` characters; the newest acts are kept.
 
     The same shopper always gives the same text. A shopper of whom nothing readable is known gives an
-    empty one.
+    empty one. A shopper's background is not part of the budget: its length is bounded where it is made.
     """
     usual = _usual(shopper, int(budget * _CATEGORY_SHARE))
     left = budget - len(usual)
@@ -94,7 +101,8 @@ def render(shopper: Shopper, budget: int) -> Profile:
             break
         left -= cost
         chosen[name][label] = [act.event_id]
-    lines = [usual] if usual else []
+    background, facts = _background(shopper.background) if shopper.background else ([], {})
+    lines = [*background, usual] if usual else background
     evidence: dict[str, tuple[str, ...]] = {}
     for name, labels in chosen.items():
         if not labels:
@@ -102,7 +110,27 @@ def render(shopper: Shopper, budget: int) -> Profile:
         lines.append(f"{name}: {_SEPARATOR.join(reversed(labels))}")
         for label, ids in labels.items():
             evidence[label] = (*reversed(ids), *evidence.get(label, ()))
-    return Profile("\n".join(lines), evidence)
+    return Profile("\n".join(lines), evidence, facts)
+
+
+def _background(known: Background) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    lines: list[str] = []
+    facts: dict[str, tuple[str, ...]] = {}
+    if known.portrait is not None:
+        lines.append(f"portrait: {known.portrait.facts()}")
+    if known.history is not None and known.history.lines:
+        lines.append(f"ledger: {' '.join(map(str, known.history.lines))}")
+    said = [(_HORIZONS[one.horizon], one.value, one.id) for one in known.preferences]
+    said += [("trends", trend, f"trend:{trend}") for trend in known.trends]
+    for name in (*_HORIZONS.values(), "trends"):
+        labels: dict[str, None] = {}
+        for where, text, fact in said:
+            if where == name and (label := sanitise(text)):
+                labels[label] = None
+                facts[label] = (*facts.get(label, ()), fact)
+        if labels:
+            lines.append(f"{name}: {_SEPARATOR.join(labels)}")
+    return lines, facts
 
 
 def _line(act: Act) -> str | None:

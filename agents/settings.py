@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 __all__ = [
     "AgentSettings",
     "BreakerSettings",
     "Dtype",
+    "JudgeSettings",
     "LocalSettings",
     "Mode",
     "RuntimeKind",
     "ServerSettings",
+    "StudentSettings",
 ]
 
 
@@ -23,6 +26,8 @@ class RuntimeKind(StrEnum):
 
     LOCAL = "local"
     """In this process, with transformers on the CPU."""
+    STUDENT = "student"
+    """In this process, the shop's own distilled student."""
     SERVER = "server"
     """Behind an OpenAI-compatible server such as vLLM."""
 
@@ -72,6 +77,26 @@ class LocalSettings(_Model):
     )
 
 
+class StudentSettings(_Model):
+    """The runtime of the distilled student."""
+
+    model: str = Field(default="", description="Folder of a student that `nearline distill train` wrote.")
+    threads: int = Field(default=2, ge=1, description="CPU threads of the student.")
+    batch: int = Field(default=16, ge=1, le=256, description="Most shoppers answered together.")
+    personal: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="How much of what everybody wants is taken away from what the student says: 0 for nothing.",
+    )
+    new_share: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="Share of a shopper's demands kept for titles that came after the student was trained.",
+    )
+
+
 class ServerSettings(_Model):
     """The runtime that calls an OpenAI-compatible server."""
 
@@ -101,13 +126,50 @@ class BreakerSettings(_Model):
     )
 
 
-class AgentSettings(_Model):
-    """Inference from shoppers' activity to demands."""
+class JudgeSettings(_Model):
+    """The judge of demands."""
 
-    runtime: RuntimeKind = Field(default=RuntimeKind.LOCAL, description="local (in this process) or server.")
+    enabled: bool = Field(default=True, description="Judge the model's demands before they are served.")
+    calibration: Path | None = Field(
+        default=None,
+        description="What `nearline judge fit` wrote from one's own shop; empty for the one that comes along.",
+    )
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="Least score that is served; empty for the calibration's own."
+    )
+    opinion: str = Field(
+        default="",
+        description="Version of the prompt that asks the model which demands it stands by, such as "
+        "`judge-opinion-1`; empty not to ask. For models that follow instructions; costs a second call.",
+    )
+
+
+# A student reads many titles for little and writes whole ones.
+_OF_STUDENTS: Final[dict[str, Any]] = {
+    "prompt": "u2q-student-1",
+    "profile_chars": 1_200,
+    "queries": 20,
+    "query_chars": 48,
+}
+
+
+class AgentSettings(_Model):
+    """Inference from shoppers' activity to demands.
+
+    With the runtime ``student`` and nothing said of them, ``prompt`` is u2q-student-1, ``profile_chars`` 1200,
+    ``queries`` 20 and ``query_chars`` 48.
+    """
+
+    runtime: RuntimeKind = Field(
+        default=RuntimeKind.LOCAL, description="local or student (both in this process), or server."
+    )
     local: LocalSettings = Field(default=LocalSettings(), description="The in-process runtime.")
+    student: StudentSettings = Field(
+        default=StudentSettings(), description="The distilled student in this process."
+    )
     server: ServerSettings = Field(default=ServerSettings(), description="The server runtime.")
     breaker: BreakerSettings = Field(default=BreakerSettings(), description="The circuit breaker.")
+    judge: JudgeSettings = Field(default=JudgeSettings(), description="The judge of demands.")
     prompt: str = Field(
         default="u2q-fewshot-1", description="Version of the prompt, a file in agents/prompts."
     )
@@ -115,7 +177,7 @@ class AgentSettings(_Model):
         default=240, ge=80, description="Most characters of a shopper's profile in the prompt."
     )
     queries: int = Field(
-        default=4, ge=1, le=5, description="Most demands asked of the model for one shopper."
+        default=4, ge=1, le=40, description="Most demands asked of the model for one shopper."
     )
     query_chars: int = Field(default=32, ge=8, le=80, description="Most characters of one demand.")
     max_tokens: int = Field(default=32, ge=12, description="Most tokens generated for one shopper.")
@@ -128,3 +190,10 @@ class AgentSettings(_Model):
     deadline: float = Field(
         default=6.0, gt=0, description="Seconds after the call by which demands must be there."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_students(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("runtime") == RuntimeKind.STUDENT:
+            return {**_OF_STUDENTS, **data}
+        return data

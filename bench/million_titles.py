@@ -125,7 +125,7 @@ def extend(
 
 
 def make(out: Path, whole: int, made: int, items: int) -> None:
-    """Write ``texts.npy`` (encoded), ``vectors.npy`` (all), ``queries.npy`` and ``queries.txt`` into ``out``."""
+    """Write ``texts.npy`` (encoded), ``vectors.npy`` (all), ``queries.npy`` and the texts of both into ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     dice = random.Random(3)
     titles = real_titles()
@@ -138,12 +138,10 @@ def make(out: Path, whole: int, made: int, items: int) -> None:
     encoder = SentenceTransformerEncoder(threads=1)
     np.save(out / "queries.npy", encode(asked, encoder, "queries"))
     (out / "queries.txt").write_text("\n".join(asked) + "\n", encoding="utf-8")
-    real = encode([title for title, _ in kept], encoder, "real titles")
-    moved = encode(texts, encoder, "recombined titles")
+    real, moved = np.split(_encoded(out, [*(title for title, _ in kept), *texts], encoder), [len(kept)])
     names = {category: at for at, category in enumerate(dict.fromkeys(category for _, category in kept))}
     real_group = np.array([names[category] for _, category in kept])
     both = np.concatenate([real, moved])
-    np.save(out / "texts.npy", both)
     group = np.concatenate([real_group, real_group[heads]])
     vectors = extend(both, group, real[heads], moved, real_group[heads], items)
     np.save(out / "vectors.npy", vectors)
@@ -152,6 +150,19 @@ def make(out: Path, whole: int, made: int, items: int) -> None:
         f"{len(both)} encoded, {items - len(both)} made; cosine of a recombined title to its own"
         f" p10/p50/p90 {np.percentile(near, [10, 50, 90]).round(3).tolist()}"
     )
+
+
+def _encoded(out: Path, texts: Sequence[str], encoder: Encoder) -> Vectors:
+    """The vectors of the texts, kept in ``out`` beside the texts: a larger set of the same texts encodes nothing again."""
+    named = out / "texts.txt"
+    content = "\n".join(texts) + "\n"
+    if named.is_file() and named.read_text(encoding="utf-8") == content:
+        known: Vectors = np.load(out / "texts.npy")
+        return known
+    vectors = encode(texts, encoder, "titles")
+    np.save(out / "texts.npy", vectors)
+    named.write_text(content, encoding="utf-8")
+    return vectors
 
 
 def load(folder: Path) -> tuple[Vectors, Vectors, Vectors]:

@@ -2,9 +2,10 @@
 
 Builds a catalogue of real titles with the packaged MiniLM and times, over real queries of one to five words, a single
 request of five queries and a batch of sixteen such requests, with an encoder that remembers nothing, and a
-single request that repeats. Prints a table in milliseconds.
+single request that repeats; each with twenty acts and three categories, and behaviour weights of made-up strength if
+``--behaviour`` is given. Prints a table in milliseconds, of the clock and of the thread's CPU.
 
-    python -m bench.recall_latency [--items FILE] [--catalog DIR] [--rounds 200] [--threads 1]
+    python -m bench.recall_latency [--items FILE] [--catalog DIR] [--rounds 200] [--threads 1] [--behaviour]
 
 FILE is a catalogue with Icecat's column names; by default the one in ../shared/data beside the checkout. DIR keeps
 the built catalogue for the next run.
@@ -18,6 +19,7 @@ import platform
 import random
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,8 @@ from index import (
     build_catalog,
     is_current,
 )
+from index.channels.behaviour import Neighbours
+from index.recall import Act
 
 if TYPE_CHECKING:
     from index import Catalog, RecallResult
@@ -59,6 +63,8 @@ def main() -> None:
             )
         started = time.perf_counter()
         recall = Recall.open(out, encoder)
+        if options.behaviour:
+            recall = _with_behaviour(recall)
         opened = time.perf_counter() - started
         print(
             f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
@@ -72,8 +78,12 @@ def main() -> None:
 
 def _measure(recall: Recall, rounds: int) -> None:
     dice = random.Random(7)
-    print(f"{'ms':34}{'p50':>9}{'p95':>9}{'p99':>9}   encode / search / fuse (p50)")
-    remembering = Recall(recall.catalog, CachedEncoder(recall.encoder, 10_000), recall.vectors)
+    print(
+        f"{'ms':34}{'p50':>9}{'p95':>9}{'p99':>9}{'CPU p50':>10}{'CPU p99':>9}   encode / search / the rest (p50)"
+    )
+    remembering = Recall(
+        recall.catalog, CachedEncoder(recall.encoder, 10_000), recall.vectors, beside=recall.beside
+    )
     same = [_request(recall.catalog, dice)]
     for label, users, count, who in (
         ("1 request of 5 queries", 1, rounds, recall),
@@ -82,20 +92,26 @@ def _measure(recall: Recall, rounds: int) -> None:
     ):
         who.recall([_request(recall.catalog, dice)] if users else same)
         times: list[float] = []
+        spent: list[float] = []
         parts: list[RecallResult] = []
         for _ in range(count):
             requests = [_request(recall.catalog, dice) for _ in range(users)] or same
-            started = time.perf_counter()
+            started, began = time.perf_counter(), time.thread_time()
             parts.append(who.recall(requests))
             times.append((time.perf_counter() - started) * 1e3)
+            spent.append((time.thread_time() - began) * 1e3)
             if any(len(found) != 50 for found in parts[-1].candidates):
                 raise SystemExit("A request was answered with a short list.")
         p50, p95, p99 = np.percentile(times, [50, 95, 99])
+        cpu50, cpu99 = np.percentile(spent, [50, 99])
         stages = [
             np.median([getattr(part, name) for part in parts])
             for name in ("encode_ms", "search_ms", "fuse_ms")
         ]
-        print(f"{label:34}{p50:9.1f}{p95:9.1f}{p99:9.1f}   " + " / ".join(f"{one:.1f}" for one in stages))
+        print(
+            f"{label:34}{p50:9.1f}{p95:9.1f}{p99:9.1f}{cpu50:10.1f}{cpu99:9.1f}   "
+            + " / ".join(f"{one:.1f}" for one in stages)
+        )
 
 
 def _request(catalog: Catalog, dice: random.Random) -> RecallRequest:
@@ -106,8 +122,31 @@ def _request(catalog: Catalog, dice: random.Random) -> RecallRequest:
         at = dice.randrange(max(len(words) - 4, 1))
         queries.append(Query(" ".join(words[at : at + dice.randint(2, 5)]).lower(), dice.uniform(0.2, 1.0)))
     return RecallRequest(
-        tuple(queries), frozenset(catalog.item_id(dice.randrange(len(catalog))) for _ in range(20))
+        tuple(queries),
+        frozenset(_some(catalog, dice, 20)),
+        tuple(dice.sample(catalog.categories, min(3, len(catalog.categories)))),
+        acts=tuple(Act(item, 1 / place) for place, item in enumerate(_some(catalog, dice, 20), 1)),
+        user=str(dice.random()),
     )
+
+
+def _some(catalog: Catalog, dice: random.Random, count: int) -> list[str]:
+    return [catalog.item_id(row) for row in dice.sample(range(len(catalog)), count)]
+
+
+def _with_behaviour(recall: Recall) -> Recall:
+    """The same with two hundred partners of every item, drawn by chance: for the time that they take."""
+    items = len(recall.catalog)
+    chance = np.random.default_rng(0)
+    neighbours = Neighbours(
+        "made up",
+        chance.integers(0, items, (items, 200), dtype=np.int32),
+        chance.random((items, 200), dtype=np.float32) ** 4,
+        None,
+    )
+    ids = tuple(recall.catalog.item_id(row) for row in range(items))
+    beside = replace(recall.beside, neighbours=(neighbours, ids))
+    return Recall(recall.catalog, recall.encoder, recall.vectors, beside=beside)
 
 
 def _tell(stage: str, done: int, total: int | None) -> None:
@@ -120,6 +159,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--catalog", type=Path, default=None)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--behaviour", action="store_true")
     return parser.parse_args()
 
 

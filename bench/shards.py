@@ -1,25 +1,33 @@
-"""Sharded search by simulation: the vectors dealt out to parts, each searched by itself, the answers merged.
+"""Sharded search by simulation: parts of one size, each searched by itself, the answers merged.
 
-The parts would be on machines of their own and are searched here one after another; the time of a call is that of its slowest part
-and of merging, by CPU time, plus whatever the network takes, which is not simulated. Recall is of the exact first 100.
+The catalogue grows with the number of parts. The parts would be on machines of their own and are searched here one after
+another; the time of a call is that of its slowest part and of merging, by CPU time, plus whatever the network takes, which is not
+simulated. Recall is of the exact first 100 of all parts. Each part has the index that a catalogue of its size has by
+default. Built parts are kept in DIR and not built again.
 
-    python -m bench.shards --vectors DIR [--items 200000] [--parts 1 2 4 8]
+    python -m bench.million_titles --out DIR --items 2000000
+    python -m bench.shards --vectors DIR [--items 250000] [--parts 1 2 4 8]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.million_titles import load
-from index.choice import IndexChoice, cells_for
+from index.choice import default_choice
 from index.shards import Shards
 from index.tuning import exact_neighbours
-from index.vectors import VectorIndex
+from index.vectors import VectorIndex, read_index
+
+if TYPE_CHECKING:
+    from index.encoder import Vectors
 
 _DEPTH, _CALL = 100, 5
 
@@ -29,12 +37,13 @@ class Timed:
 
     def __init__(self, index: VectorIndex) -> None:
         self.index = index
+        self.dimensions, self.build_id, self.added = index.dimensions, index.build_id, index.added
         self.ms = 0.0
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: Vectors, k: int) -> tuple[Vectors, np.ndarray]:
         """As the index's."""
         began = time.thread_time()
         found = self.index.search(queries, k)
@@ -44,48 +53,74 @@ class Timed:
 
 def main() -> None:
     """Build the parts, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--vectors", type=Path, required=True)
-    parser.add_argument("--items", type=int, default=200_000)
-    parser.add_argument("--parts", type=int, nargs="*", default=[1, 2, 4, 8])
-    parser.add_argument("--share", type=float, default=0.03, help="of the cells searched in each part")
-    options = parser.parse_args()
+    options = _options()
     vectors, _, queries = load(options.vectors)
-    vectors = vectors[: options.items]
-    truth = exact_neighbours(vectors, queries)
+    size, most = options.items, max(options.parts)
+    if size * most > len(vectors):
+        raise SystemExit(
+            f"{options.vectors} has {len(vectors):,} vectors, and {most} parts need {size * most:,}."
+        )
+    parts = []
+    for at in range(most):
+        began = time.process_time()
+        parts.append(
+            Timed(_part(vectors[at * size : (at + 1) * size], options.vectors / f"part-{size}-{at}"))
+        )
+        print(f"  part {at + 1} of {most}: {time.process_time() - began:.0f} CPU s", flush=True)
     print(
-        f"{len(vectors):,} vectors, {len(queries)} queries, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; parts of {size:,} vectors,"
+        f" {parts[0].index.choice.factory}, breadth {parts[0].index.choice.breadth}; {options.calls} calls of {_CALL} of"
+        f" {len(queries)} queries"
     )
     print(
-        f"{'parts':>6}{'type of a part':>18}{'recall':>9}{'slowest part ms':>17}{'merge ms':>10}{'call p50':>10}{'p99':>8}{'CPU of all':>12}"
+        f"{'parts':>6}{'vectors':>11}{'recall':>9}{'a part p50':>12}{'slowest p50':>13}{'merge p50':>11}"
+        f"{'call p50':>10}{'p99':>8}{'CPU of all':>12}"
     )
     for count in options.parts:
-        size = -(-len(vectors) // count)
-        cells = cells_for(size)
-        choice = IndexChoice(factory=f"IVF{cells},SQ8", breadth=max(1, round(options.share * cells)))
-        parts = [
-            Timed(VectorIndex.build(vectors[start : start + size], choice))
-            for start in range(0, len(vectors), size)
-        ]
-        whole = Shards(parts)
-        shares, slowest, merge, total = [], [], [], []
-        for at in range(0, len(queries) - _CALL + 1, _CALL):
-            began = time.thread_time()
-            _, found = whole.search(queries[at : at + _CALL], _DEPTH)
-            spent = (time.thread_time() - began) * 1e3
-            slowest.append(max(part.ms for part in parts))
-            total.append(spent)
-            merge.append(spent - sum(part.ms for part in parts))
-            shares += [
-                len(np.intersect1d(a, b)) / _DEPTH for a, b in zip(found, truth[at : at + _CALL], strict=True)
-            ]
-        call = np.array(slowest) + np.array(merge)
-        p50, p99 = np.percentile(call, [50, 99])
-        print(
-            f"{count:6}{choice.factory:>18}{np.mean(shares):9.4f}{np.median(slowest):17.2f}{np.median(merge):10.2f}"
-            f"{p50:10.2f}{p99:8.2f}{np.median(total):12.2f}",
-            flush=True,
+        _measure(
+            parts[:count], queries, exact_neighbours(vectors[: count * size], queries, _DEPTH), options.calls
         )
+
+
+def _part(vectors: Vectors, path: Path) -> VectorIndex:
+    choice = default_choice(*vectors.shape)
+    if not path.is_file():
+        VectorIndex.build(vectors, choice).save(path)
+    return VectorIndex(read_index(path), choice)
+
+
+def _measure(parts: list[Timed], queries: Vectors, truth: np.ndarray, calls: int) -> None:
+    whole = Shards(parts)
+    found = np.concatenate(
+        [whole.search(queries[at : at + _CALL], _DEPTH)[1] for at in range(0, len(queries), _CALL)]
+    )
+    recall = np.mean([len(np.intersect1d(a, b)) / _DEPTH for a, b in zip(found, truth, strict=True)])
+    rng = np.random.default_rng(1)
+    each, slowest, merge, total = [], [], [], []
+    for _ in range(calls):
+        group = queries[rng.choice(len(queries), _CALL, replace=False)]
+        began = time.thread_time()
+        whole.search(group, _DEPTH)
+        total.append((time.thread_time() - began) * 1e3)
+        taken = [part.ms for part in parts]
+        each += taken
+        slowest.append(max(taken))
+        merge.append(total[-1] - sum(taken))
+    p50, p99 = np.percentile(np.array(slowest) + np.array(merge), [50, 99])
+    print(
+        f"{len(parts):6}{len(whole):11,}{recall:9.4f}{np.median(each):12.2f}{np.median(slowest):13.2f}"
+        f"{np.median(merge):11.2f}{p50:10.2f}{p99:8.2f}{np.median(total):12.2f}",
+        flush=True,
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--vectors", type=Path, required=True)
+    parser.add_argument("--items", type=int, default=250_000, help="of a part")
+    parser.add_argument("--parts", type=int, nargs="*", default=[1, 2, 4, 8])
+    parser.add_argument("--calls", type=int, default=1_000)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -11,17 +11,21 @@ from console.verbs import (
     catalog,
     dead,
     demo,
+    distill,
     doctor,
     down,
+    encoder,
     evaluation,
     explain,
     index_tune,
+    judge,
     rank,
     rules,
     send,
     shoppers,
     simulate,
     slate,
+    trends,
     up,
     worker,
 )
@@ -52,9 +56,13 @@ app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(dead.app, name="dead")
+app.add_typer(distill.app, name="distill")
+app.add_typer(encoder.app, name="encoder")
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(index_tune.app, name="index")
+app.add_typer(judge.app, name="judge")
 app.add_typer(rank.app, name="rank")
+app.add_typer(trends.app, name="trends")
 rules.app.command("simulate")(simulate.simulate)
 app.add_typer(rules.app, name="rules")
 

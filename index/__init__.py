@@ -1,9 +1,9 @@
 """The index: from a catalogue file to candidates for a query.
 
     file ── reader ── intake (item, columns, cleaning, titles) ── build ──▶ folder
-                                                                             │  items.arrow, vectors.faiss,
-                                                                             │  rejects.jsonl, manifest.json
-    queries ── encoder ── vectors ── fusion ── recall ──▶ candidates ◀── catalog
+                                                                             │  items.arrow, vectors.faiss, postings,
+                                                                             │  paths, rejects.jsonl, manifest.json
+    demands ── encoder ── recall (channels, weights, ranking) ──▶ candidates ◀── catalog
 
 `index.living` lets a built catalogue change while it serves and keeps versions of it, `index.tuning` chooses the type of
 vector index by measurement, `index.shards` searches several parts as one.

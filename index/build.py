@@ -42,6 +42,7 @@ from index.manifest import (
     file_sha256,
 )
 from index.reader import source_kind
+from index.recall.beside import write_beside
 from index.swap import swap_folder
 from index.titles import TITLE_RULE, short_title
 from index.vectors import VectorIndex
@@ -68,7 +69,7 @@ class BuildReport:
         out: The catalogue's folder.
         manifest: What was written there.
         rejects: The first 1,000 rejected records; all of them are in ``rejects.jsonl``.
-        seconds: Duration of each stage: ``read``, ``encode``, ``index``.
+        seconds: Duration of each stage: ``read``, ``encode``, ``index``, ``words``.
     """
 
     out: Path
@@ -144,6 +145,9 @@ def build_catalog(
         build_id = uuid.uuid4().hex
         _write_items(taken, space / ITEMS, build_id)
         (space / SOLD_OUT).write_text(json.dumps(sorted(sold_out), ensure_ascii=False), encoding="utf-8")
+        started = time.perf_counter()
+        aside = write_beside(taken.items, space, build_id, before or out)
+        seconds["words"] = time.perf_counter() - started
         manifest = Manifest(
             build_id=build_id,
             built_at=datetime.now(UTC),
@@ -160,7 +164,7 @@ def build_catalog(
             published=published,
             files={
                 name: FileRecord(size=(space / name).stat().st_size, sha256=file_sha256(space / name))
-                for name in (ITEMS, VECTORS, REJECTS, EMBEDDINGS, SOLD_OUT)
+                for name in (ITEMS, VECTORS, REJECTS, EMBEDDINGS, SOLD_OUT, *aside)
             },
         )
         (space / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

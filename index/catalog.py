@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BUILD_KEY", "Catalog", "Rows"]
+__all__ = ["BUILD_KEY", "NEWEST", "Catalog", "Rows"]
 
 Rows = npt.NDArray[np.int64]
 
 BUILD_KEY: Final = b"nearline.build_id"
 """Key in the item table's metadata of the build it belongs to."""
+
+
+NEWEST: Final = 2_000
+"""Items that came after the build which are offered as new: the latest of them."""
 
 
 class Catalog:
@@ -146,6 +150,35 @@ class Catalog:
         found: npt.NDArray[np.float64] = self._popularity[rows]
         return found
 
+    def liked(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """(m,) popularity as the build had it, 0 for later rows: to settle ties, where it need not be the newest."""
+        return self.popularities(rows)
+
+    def prices(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """`price` of many rows (m,) at once; NaN where unknown."""
+        found: npt.NDArray[np.float64] = self._prices[rows]
+        return found
+
+    def category_codes(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """(m,) the numbers of the rows' categories; -1 where the source gave none."""
+        codes: Rows = self._category_of[rows].astype(np.int64)
+        codes[codes == self._code_of.get(UNCATEGORISED, -1)] = -1
+        return codes
+
+    def category_code(self, category: str) -> int:
+        """The number of a category; -1 for an unknown one."""
+        return -1 if category == UNCATEGORISED else self._code_of.get(category, -1)
+
+    def texts_of(self, rows: Rows) -> Rows:
+        """`text_of` of many rows (m,) at once."""
+        texts: Rows = self._text_of[rows].astype(np.int64)
+        return texts
+
+    def attribute(self, row: int, name: str) -> str | None:
+        """One attribute of the item in a row; None if it has none of the name."""
+        found: str | None = json.loads(self._attributes[row].as_py() or "{}").get(name)
+        return found
+
     def item(self, row: int) -> Item:
         """Everything known of the item in a row."""
         return Item.model_construct(
@@ -202,6 +235,23 @@ class Catalog:
     def offered(self, rows: Rows) -> Rows:
         """Those of the rows that may be shown."""
         return rows if self._masked is None else rows[~self._masked[rows]]
+
+    @property
+    def added_rows(self) -> Rows:
+        """Rows of the `NEWEST` offered items that came after the build, the newest first; none where nothing changes."""
+        return np.empty(0, dtype=np.int64)
+
+    def is_added(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """(m,) which of the rows are of items that the build did not have."""
+        return np.zeros(len(rows), dtype=np.bool_)
+
+    def popular_of_build(self, category: str, n: int) -> Rows:
+        """As `popular` of a category, without looking at what came after the build: at no cost after a change."""
+        return self.popular(category, n)
+
+    def offered_mask(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """(m,) which of the rows may be shown."""
+        return np.ones(len(rows), dtype=np.bool_) if self._masked is None else ~self._masked[rows]
 
     def text_of(self, row: int) -> int:
         """The number of the row's text, which is its number in the vector index."""

@@ -26,7 +26,7 @@ PROBE: Final = "a red wool scarf, size 42, for a cold morning"
 
 _AGREE: Final = 0.995
 _NAMES: Final = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
-_NO_PART: Final = frozenset({"data_config.json", "README.txt"})
+_NO_PART: Final = frozenset({"data_config.json", "README.txt", "training.json"})
 
 
 def model_fingerprint(folder: Path) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from index.errors import EncoderUnavailableError
 from index.fingerprint import PROBE, model_fingerprint
+from index.shop_memory import MEMORY_RECORD, ShopMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,9 @@ def packaged_model() -> Path:
 class SentenceTransformerEncoder:
     """Encodes with the sentence-transformers model in a folder; an `index.encoder.Encoder`.
 
+    The folder may also be one that `nearline encoder train` wrote: a `ShopMemory` is then laid over the vectors
+    of the model it was learnt over.
+
     All work is done on one thread of the encoder's own: callers on several threads take turns (a fast
     tokenizer fails when shared), and the number of torch's threads set there holds for no other model of the process.
     """
@@ -63,7 +67,12 @@ class SentenceTransformerEncoder:
         Raises:
             EncoderUnavailableError: If the extra is not installed or the folder holds no such model.
         """
-        self._folder = (path or packaged_model()).resolve()
+        named = (path or packaged_model()).resolve()
+        record = ShopMemory.read_record(named) if (named / MEMORY_RECORD).is_file() else None
+        self._folder = named if record is None else Path(record.base or packaged_model()).resolve()
+        self._memory = (
+            None if record is None else ShopMemory.open(named, fingerprint=model_fingerprint(self._folder))
+        )
         if not (self._folder / "config.json").is_file() and not (self._folder / "modules.json").is_file():
             raise EncoderUnavailableError(
                 f"There is no embedding model in {self._folder}.",
@@ -71,9 +80,9 @@ class SentenceTransformerEncoder:
             )
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._model = self._load(device, threads)
-        self.name = "all-MiniLM-L6-v2" if path is None else self._folder.name
+        self.name = "all-MiniLM-L6-v2" if path is None else named.name
         self.dimensions = int(self._worker.submit(self._encode, [PROBE]).result().shape[1])
-        self.fingerprint = model_fingerprint(self._folder)
+        self.fingerprint = model_fingerprint(named)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """As `index.encoder.Encoder.encode`; texts beyond the model's length are cut at it."""
@@ -90,7 +99,8 @@ class SentenceTransformerEncoder:
         vectors = self._model.encode(
             texts, batch_size=_BATCH, show_progress_bar=False, normalize_embeddings=True
         )
-        return np.asarray(vectors, dtype=np.float32)
+        general = np.asarray(vectors, dtype=np.float32)
+        return general if self._memory is None else self._memory.lay_over(general)
 
     def _load(self, device: str, threads: int) -> Any:
         try:

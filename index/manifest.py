@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from index.choice import GRAPH, IndexChoice, Kind
+from index.choice import IndexChoice, Kind
 from index.errors import CatalogDamagedError, CatalogMissingError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ SOLD_OUT: Final = "sold_out.json"
 SCHEMA_VERSION: Final = 1
 """Version of the folder's layout; readers refuse any other."""
 
+_GRAPH: Final = IndexChoice(factory="HNSW32", breadth=256)
 _WAY_OUT: Final = "Build it again with `nearline catalog build`."
 
 
@@ -70,7 +71,7 @@ class IndexRecord(_Part):
     def _from_kind(cls, data: Any) -> Any:
         """Folders built before types were chosen by measurement name only the kind."""
         if isinstance(data, dict) and "choice" not in data:
-            return {**data, "choice": GRAPH if data.get("kind") == "hnsw" else IndexChoice(factory="Flat")}
+            return {**data, "choice": _GRAPH if data.get("kind") == "hnsw" else IndexChoice(factory="Flat")}
         return data
 
 

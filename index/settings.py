@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from index.encoder import CachedEncoder, Encoder
 from index.errors import EncoderUnavailableError
 from index.fingerprint import model_fingerprint
-from index.fusion import RRF_K
-from index.recall import PER_TEXT, Recall
+from index.recall import Recall, RecallSettings
 
 __all__ = [
     "EncoderSettings",
@@ -57,27 +56,6 @@ class EncoderSettings(BaseModel):
     )
 
 
-class RecallSettings(BaseModel):
-    """How a slate's candidates are found."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(default=50, ge=1, le=1_000, description="Candidates in a slate.")
-    per_query: int = Field(
-        default=100, ge=1, le=1_000, description="Depth of each query's list before the lists are fused."
-    )
-    rrf_k: int = Field(
-        default=RRF_K,
-        ge=1,
-        description="Constant of the reciprocal-rank fusion; larger makes first ranks stand out less.",
-    )
-    per_text: int = Field(
-        default=PER_TEXT,
-        ge=1,
-        description="Items with the same text that a query's list takes before it goes on to the next text.",
-    )
-
-
 class IndexSettings(BaseModel):
     """Catalogue, encoder and recall."""
 
@@ -90,6 +68,10 @@ class IndexSettings(BaseModel):
         description="Published versions of the catalogue to keep, the one in force among them.",
     )
     encoder: EncoderSettings = Field(default_factory=EncoderSettings, description="The embedding model.")
+    ranking: Path | None = Field(
+        default=None,
+        description="Folder that `nearline rank train` wrote: what goes together, and the live ranker if one was trained. Read when a worker starts and whenever a version of the catalogue is published; unset, slates are made without.",
+    )
     recall: RecallSettings = Field(default_factory=RecallSettings, description="Candidates for a slate.")
 
 
@@ -131,7 +113,7 @@ def encoder_fingerprint(settings: EncoderSettings) -> str:
 
 
 def open_recall(settings: IndexSettings, encoder: Encoder | None = None, *, verify: bool = False) -> Recall:
-    """Catalogue, index and encoder as the settings say; a caller that wants requests of its sizes uses `RecallSettings`.
+    """Catalogue, index, encoder and channels as the settings say.
 
     Raises:
         CatalogError: As `Recall.open` and `open_encoder` do.
@@ -139,7 +121,7 @@ def open_recall(settings: IndexSettings, encoder: Encoder | None = None, *, veri
     return Recall.open(
         settings.catalog,
         encoder or open_encoder(settings.encoder),
-        rrf_k=settings.recall.rrf_k,
-        per_text=settings.recall.per_text,
+        settings=settings.recall,
+        ranking=settings.ranking,
         verify=verify,
     )

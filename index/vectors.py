@@ -1,7 +1,7 @@
 """The vector index: nearest texts by inner product, on FAISS.
 
-Up to 100,000 different texts the index is flat and exact; above, a graph (HNSW; Malkov and Yashunin 2018), unless
-`nearline index tune` measured a better one on the shop's own queries (see `index.choice`).
+Up to 100,000 different texts the index is flat and exact; above, cells whose vectors are read in two passes, unless
+`nearline index tune` measured a better type on the shop's own queries (see `index.choice`).
 Measured with FAISS alone on one core and 384 dimensions, over made-up clustered vectors, five queries for 150 texts
 each: flat 7 ms at 20,000 texts, 18 ms at 50,000, 36 ms at 100,000; the graph about 9 ms at 100,000 (breadth 256), with
 0.92 of the exact first 100, and 48 s to build on two threads. Exactness is worth more than the difference while it fits the
@@ -10,6 +10,7 @@ budget.
 
 from __future__ import annotations
 
+import mmap
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,7 +80,7 @@ class VectorIndex:
         Raises:
             CatalogError: If FAISS knows no such type, or cannot train it on so few vectors.
         """
-        choice = choice or default_choice(len(vectors))
+        choice = choice or default_choice(*vectors.shape)
         faiss.omp_set_num_threads(threads)
         try:
             index: Any = faiss.index_factory(vectors.shape[1], choice.factory, faiss.METRIC_INNER_PRODUCT)
@@ -143,6 +144,11 @@ class VectorIndex:
         """Length d of a vector."""
         return int(self._index.d)
 
+    @property
+    def added(self) -> Vectors:
+        """(m, d) vectors that came after the build; none in an index that does not change."""
+        return np.empty((0, self.dimensions), np.float32)
+
     def save(self, path: Path) -> None:
         """Write the index to a file."""
         faiss.write_index(self._index, str(path))
@@ -177,23 +183,35 @@ class VectorIndex:
             params = faiss.SearchParametersHNSW(efSearch=max(choice.breadth, 2 * k))  # type: ignore[attr-defined]  # faiss's stubs lack it
         elif choice.kind == "ivf":
             params = faiss.IVFSearchParameters(nprobe=choice.breadth)  # type: ignore[call-arg]  # faiss sets any field by its name
-        if choice.refine:
-            params = faiss.IndexRefineSearchParameters(k_factor=choice.refine, base_index_params=params)  # type: ignore[call-arg]  # as above
+        if "Refine" in choice.factory:
+            params = faiss.IndexRefineSearchParameters(
+                k_factor=max(1, choice.refine), base_index_params=params
+            )  # type: ignore[call-arg]  # as above
         return params
 
 
 def read_index(path: Path) -> Any:
-    """Open an index's file, memory-mapped.
+    """Open an index's file, memory-mapped: what FAISS uses in place is shared by all processes that map the file.
+
+    Some of it, such as the cells of a type with fast scan, FAISS copies in another order. The pages these were read from are let
+    go at once, so that a process does not hold them twice.
 
     Raises:
         CatalogDamagedError: If it is none.
     """
     try:
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError as error:
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = np.frombuffer(mapped, np.uint8)
+        reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(content), len(content))
+        index: Any = faiss.read_index(reader, faiss.IO_FLAG_MMAP_IFC)
+    except (OSError, ValueError, RuntimeError) as error:
         raise CatalogDamagedError(
             f"{path} is no readable index.", way_out="Build the catalogue again."
         ) from error
+    mapped.madvise(mmap.MADV_DONTNEED)
+    index.referenced_objects = [content]  # FAISS points into it and does not keep it
+    return index
 
 
 def _sample(vectors: Vectors, choice: IndexChoice) -> Vectors:

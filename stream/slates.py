@@ -54,9 +54,11 @@ class Trace(msgspec.Struct):
         trigger: id of the trigger; ``fired`` has its rule, rule set, sequence, event and times.
         events: the shopper's recent events as the model's profile was made from, with titles.
         prompt: version and text of what the model was asked; ``output`` is what it wrote.
-        demands: what was inferred, with kind, evidence and confidence; ``rejected`` with reasons.
-        candidates: the slate's items with title, ranks per demand and score.
+        demands: what was inferred, with kind, evidence, confidence and what it weighs; ``rejected`` with reasons.
+        candidates: the slate's items with title, ranks per demand, score, the parts that add up to it, and features.
         timings_ms: milliseconds by stage.
+        features: names of the candidates' features, in their order.
+        pool: how many items each channel found, and all together.
     """
 
     schema: int
@@ -75,6 +77,8 @@ class Trace(msgspec.Struct):
     candidates: list[dict[str, Any]]
     timings_ms: dict[str, float]
     note: str = ""
+    features: list[str] = msgspec.field(default_factory=list)
+    pool: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Outcome(StrEnum):

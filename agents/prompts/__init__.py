@@ -64,6 +64,14 @@ class Prompt:
             {"role": "user", "content": profile},
         ]
 
+    def phrases(self) -> tuple[str, ...]:
+        """Every query and every label of a profile that the examples show, each once."""
+        shown = [query for example in self.examples for query in example.queries]
+        for example in self.examples:
+            for line in example.profile.splitlines():
+                shown += [label.strip() for label in line.partition(":")[2].split(";")]
+        return tuple(dict.fromkeys(phrase for phrase in shown if phrase))
+
     def _shown(self, structure: Structure) -> Iterator[dict[str, str]]:
         for example in self.examples:
             yield {"role": "user", "content": example.profile}

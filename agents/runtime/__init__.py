@@ -2,6 +2,7 @@
 
 protocol    what a runtime is: batches of requests in, an answer or an error for each out
 server      an OpenAI-compatible server such as vLLM
+student     the shop's distilled student in this process
 local       the model in this process, in a thread of its own
   weights     finding the model and converting the packaged one
   engine      the loaded model: prompts kept computed, decoding in batches
@@ -44,7 +45,7 @@ def open_runtime(settings: AgentSettings, words: Iterable[str] = ()) -> Runtime:
     """The runtime that the settings name; the in-process model is loaded here (seconds, blocking).
 
     ``words`` are texts of the shop, such as its categories and short titles: the in-process model
-    may write their words beside the commonest ones.
+    may write their words beside the commonest ones, and the student writes nothing else than such a text.
 
     Raises:
         ModelError: the in-process model cannot be found or loaded.
@@ -53,6 +54,10 @@ def open_runtime(settings: AgentSettings, words: Iterable[str] = ()) -> Runtime:
         from agents.runtime.server import ServerRuntime  # noqa: PLC0415  # either runtime has extras of its own
 
         return ServerRuntime(settings.server)
+    if settings.runtime is RuntimeKind.STUDENT:
+        from agents.runtime.student import StudentRuntime  # noqa: PLC0415  # brings torch when it is made
+
+        return StudentRuntime(settings.student, words)
     from agents.runtime.local import LocalRuntime  # noqa: PLC0415  # brings torch
 
     return LocalRuntime(settings.local, words)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agents.errors import GenerationError, ModelError, TooLate
+from agents.runtime.threads import wise_threads
 from agents.runtime.weights import locate
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class LocalRuntime:
         Raises:
             ModelError: the extra is not installed, or the model cannot be found or loaded.
         """
-        threads = _threads(settings.threads)
+        threads = wise_threads(settings.threads)
         try:
             # Before torch, whose import takes seconds: a wrong folder is told at once.
             folder = locate(settings)
@@ -125,22 +124,3 @@ def _bounded(request: Request, deadline: float | None) -> Request:
     return replace(
         request, deadline=deadline if request.deadline is None else min(deadline, request.deadline)
     )
-
-
-def _threads(wanted: int) -> int:
-    """How many threads are wise, and let them sleep while they wait for one another.
-
-    OpenMP's threads spin by default. Where something else needs the same cores, as on one machine
-    with a broker, each waits spinning for the other to be scheduled: measured on two busy cores, an
-    answer took 8 s with two spinning threads, 1.5 s with two sleeping ones and 1.1 s with one. The
-    policy is read when OpenMP is loaded, so it can only be set before torch is imported.
-    """
-    if "torch" not in sys.modules:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sleeping = os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE"
-    if wanted > 1 and not sleeping:
-        _log.warning(
-            "torch was loaded without OMP_WAIT_POLICY=PASSIVE: the model gets one thread, not %d", wanted
-        )
-        return 1
-    return wanted

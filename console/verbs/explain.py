@@ -69,7 +69,9 @@ def print_chain(trace: Trace, chosen: list[tuple[int, dict[str, Any]]], most: in
             + (f" {trace.note}" if trace.note else "")
         )
     )
-    demands = _table("What they may want next", "demand", "kind", "confidence", "evidence", "verdict")
+    demands = _table(
+        "What they may want next", "demand", "kind", "confidence", "weight", "evidence", "verdict"
+    )
     for demand in trace.demands:
         confidence = demand.get("confidence")
         _row(
@@ -77,13 +79,25 @@ def print_chain(trace: Trace, chosen: list[tuple[int, dict[str, Any]]], most: in
             demand["query"],
             demand["kind"],
             "" if confidence is None else f"{confidence:.2f}",
+            _weight(demand.get("weight") or {}),
             ", ".join(demand["evidence"][:3]),
             "kept",
         )
     for rejected in trace.rejected:
-        _row(demands, rejected["query"], "", "", "", f"rejected: {rejected['reason']}")
+        _row(demands, rejected["query"], "", "", "", "", f"rejected: {rejected['reason']}")
     console.print(demands)
-    slate = _table("What they are shown", "#", "item", "title", "channel", "ranks (demand: place)", "score")
+    if trace.pool:
+        found = ", ".join(f"{channel} {size}" for channel, size in trace.pool.items() if channel != "all")
+        console.print(Text(f"Chosen from {trace.pool.get('all', 0)} items ({found})."))
+    slate = _table(
+        "What they are shown",
+        "#",
+        "item",
+        "title",
+        "channel",
+        "ranks (demand: place)",
+        "score = sum of parts",
+    )
     for place, candidate in chosen[:most]:
         ranks = ", ".join(f"{query}: {rank}" for query, rank in candidate["ranks"].items())
         _row(
@@ -93,13 +107,29 @@ def print_chain(trace: Trace, chosen: list[tuple[int, dict[str, Any]]], most: in
             candidate["title"],
             candidate["channel"],
             ranks,
-            f"{candidate['score']:.5f}",
+            _sum(candidate["score"], candidate.get("parts") or {}),
         )
     console.print(slate)
     if len(chosen) > most:
         console.print(Text(f"... and {len(chosen) - most} more (--json shows all)."))
     stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in trace.timings_ms.items())
     console.print(Text(f"Milliseconds by stage: {stages}."))
+
+
+def _sum(score: float, parts: dict[str, float]) -> str:
+    """A score and what it is made of; traces of earlier workers have no parts."""
+    if not parts:
+        return f"{score:.5f}"
+    terms = "".join(f" {'-' if part < 0 else '+'} {name} {abs(part):.4f}" for name, part in parts.items())
+    return f"{score:.4f} = {terms.removeprefix(' + ').lstrip()}"
+
+
+def _weight(told: dict[str, float]) -> str:
+    """A demand's weight, and by what its logarithm was raised or lowered."""
+    if "weight" not in told:
+        return ""
+    parts = [f"{name} {part:+.2f}" for name, part in told.items() if name not in {"given", "weight"}]
+    return f"{told['weight']:.2f}" + (f" ({', '.join(parts)})" if parts else "")
 
 
 def _table(title: str, *headings: str) -> Table:

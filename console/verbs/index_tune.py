@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,6 +14,8 @@ from console.errors import ConsoleError
 if TYPE_CHECKING:
     from index.encoder import Vectors
     from index.tuning import Measured
+
+_WIDTH: Final = 116
 
 app = typer.Typer(help="The vector index.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -147,7 +149,17 @@ def _as_data(one: Measured) -> dict[str, Any]:
         **one.choice.model_dump(exclude={"recall"}),
         **{
             name: round(getattr(one, name), 4)
-            for name in ("recall", "worst", "p50_ms", "p99_ms", "mb", "build_s")
+            for name in (
+                "recall",
+                "worst",
+                "p50_ms",
+                "p99_ms",
+                "cpu_p50_ms",
+                "cpu_p99_ms",
+                "mb",
+                "build_s",
+                "build_cpu_s",
+            )
         },
         "problem": one.problem,
     }
@@ -158,25 +170,45 @@ def _print(found: list[Measured], best: Measured | None, vectors: int, queries: 
 
     from console.output import console  # noqa: PLC0415
 
-    table = Table(title=f"{vectors:,} vectors, {queries:,} queries; calls of five queries on one thread")
-    for name in ("type", "breadth", "recall@100", "worst 5 %", "p50 ms", "p99 ms", "MB", "build s"):
+    table = Table(
+        title=f"{vectors:,} vectors, {queries:,} queries; calls of five queries on one thread", box=None
+    )
+    for name in (
+        "type",
+        "breadth",
+        "refine",
+        "recall@100",
+        "worst 5 %",
+        "CPU ms p50",
+        "p99",
+        "ms p50",
+        "p99",
+        "MB",
+        "build s",
+    ):
         table.add_column(name, justify="left" if name == "type" else "right", no_wrap=True)
     for one in found:
         style = "bold" if best is not None and one.choice == best.choice else None
         if one.problem:
-            table.add_row(one.choice.factory, "", one.problem[:60], style="dim")
+            table.add_row(f"{one.choice.factory}: {one.problem}", style="dim")
             continue
         table.add_row(
             one.choice.factory,
             str(one.choice.breadth or ""),
+            str(one.choice.refine or ""),
             f"{one.recall:.4f}",
             f"{one.worst:.2f}",
-            f"{one.p50_ms:.2f}",
-            f"{one.p99_ms:.2f}",
+            *(f"{ms:.2f}" for ms in (one.cpu_p50_ms, one.cpu_p99_ms, one.p50_ms, one.p99_ms)),
             f"{one.mb:,.1f}",
             f"{one.build_s:,.1f}",
             style=style,
         )
-    console.print(table)
+    # A column cut off is worse than a long line, so a narrow terminal may wrap.
+    console.print(table, width=max(console.width, _WIDTH), crop=False)
     if best is not None:
-        console.print(f"Picked: {best.choice.factory}, breadth {best.choice.breadth}.", markup=False)
+        refined = f", {best.choice.refine} for each wanted scored again" if best.choice.refine else ""
+        console.print(
+            f"Picked: {best.choice.factory}, breadth {best.choice.breadth}{refined}.",
+            markup=False,
+            soft_wrap=True,
+        )

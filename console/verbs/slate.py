@@ -30,14 +30,16 @@ def slate(
         return
     titles = {c["item"]: c["title"] for c in trace.candidates} if trace else {}
     table = Table(title=Text(f"Slate of {user}: version {found.version}, rung {found.rung}"))
-    for heading in ("#", "item", "title", "for the demand", "score"):
+    for heading in ("#", "item", "title", "channel", "for the demand", "why", "score"):
         table.add_column(heading, justify="right" if heading in {"#", "score"} else "left")
     for place, candidate in enumerate(found.candidates[:top], 1):
         cells = (
             str(place),
             candidate.item,
             titles.get(candidate.item, ""),
+            candidate.channel,
             candidate.query,
+            candidate.why,
             f"{candidate.score:.4f}",
         )
         table.add_row(*(Text(cell) for cell in cells))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from index.channels.sparse import sparse_rows
 from index.errors import CatalogDamagedError, CatalogError
 
 if TYPE_CHECKING:
@@ -179,19 +180,13 @@ def gram(
             f"There are {items:,} items, and item-to-item weights are dense while they are learnt.",
             way_out=f"Learn from the {MOST_ITEMS:,} items sold most.",
         )
-    try:
-        from scipy.sparse import csr_array  # noqa: PLC0415 - serving does without it
-    except ImportError as error:
-        raise CatalogError(
-            "Learning from purchases needs scipy.", way_out="Install nearline[learn]."
-        ) from error
     rows = history.user if row_of is None else row_of
     pairs = np.unique(rows * items + history.item)
     where, what = pairs // items, pairs % items
     ones = np.ones(len(pairs), dtype=np.float32)
     if weight is not None:
         ones = np.sqrt(weight[where]).astype(np.float32)
-    bought = csr_array((ones, (where, what)), shape=(int(rows.max(initial=0)) + 1, items))
+    bought = sparse_rows((ones, (where, what)), (int(rows.max(initial=0)) + 1, items))
     counts: npt.NDArray[np.float32] = (bought.T @ bought).toarray()
     return counts
 

@@ -4,7 +4,7 @@ Each query's scores of a channel are brought to 0..1: its best item has 1, and i
 lies beyond it is then as good as nothing); in a list that ended early, where every match is in it, 0 stays 0. An item
 that is not in a channel's list has 0 there. The fused score is Σ weight x normalised score. Scores keep what ranks
 throw away, by how much the first is better than the tenth (Bruch, Gai and Ingber, "An Analysis of Fusion Functions for
-Hybrid Retrieval", TOIS 2023, find convex combination ahead of reciprocal ranks); `index.fusion` is the rank form.
+Hybrid Retrieval", TOIS 2023, find convex combination ahead of reciprocal ranks).
 """
 
 from __future__ import annotations

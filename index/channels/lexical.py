@@ -146,8 +146,9 @@ class Lexical:
         made = []
         for name, texts in fields.items():
             weight = weights.get(name, 1.0)
-            if weight > 0 and any(texts):
-                made.append(_index([words(text, stemmer) for text in texts], weight, k1, b))
+            stems = [words(text, stemmer) for text in texts] if weight > 0 else []
+            if any(stems):
+                made.append(_index(stems, weight, k1, b))
         return cls(len(next(iter(fields.values()))), made, tie, stemmer)
 
     def answer(self, queries: Sequence[str], depth: int) -> Scored:
@@ -165,7 +166,8 @@ class Lexical:
         return Scored(rows, scores)
 
     def _one(self, query: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        per_term = [self._term(term) for term in dict.fromkeys(words(query, self._stemmer))]
+        terms = dict.fromkeys(words(query, self._stemmer))
+        per_term = [self._term(term) for term in terms] if self._fields else []
         if not per_term:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         rows = np.concatenate([found for found, _ in per_term])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from index.channels.behaviour import HALF_LIFE
+from index.channels.sparse import sparse_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -65,15 +66,16 @@ class SimilarShoppers:
     def score(self, shoppers: Histories) -> Scores:
         """As `ShopperChannel.score`. A shopper is no neighbour of their own: an equal history counts for nothing."""
         scores = np.empty((shoppers.count, len(self.rarity)), dtype=np.float32)
+        known = sparse_rows(self.known)
         for start in range(0, shoppers.count, _BLOCK):
             part = shoppers.part(slice(start, start + _BLOCK))
             asked = _unit(part.weights(len(self.rarity), self.half_life) * self.rarity)
-            near = asked @ self.known.T
+            near = np.ascontiguousarray((known @ asked.T).T)
             near[near > 1 - 1e-5] = 0.0
             if self.k < near.shape[1]:
                 edge = -np.partition(-near, self.k - 1, axis=1)[:, self.k - 1 : self.k]
                 near[near < edge] = 0.0
-            scores[start : start + _BLOCK] = near @ self.taken
+            scores[start : start + _BLOCK] = sparse_rows(near) @ self.taken
         return scores
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,12 +14,17 @@ from index.errors import CatalogError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["DAY_MS", "Histories", "Ints", "Purchases"]
+__all__ = ["DAY_MS", "Histories", "Ints", "Purchases", "date_of"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 DAY_MS: Final = 86_400_000
+
+
+def date_of(moment: float) -> str:
+    """The UTC day of a moment in milliseconds, such as 2011-09-01."""
+    return datetime.fromtimestamp(moment / 1000, UTC).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)

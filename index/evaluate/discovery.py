@@ -1,7 +1,10 @@
 """What discovery costs and brings: the same slates with one share of discovery after the other.
 
 ========================  ====================================================================================
-share of places           places kept for discovery, of all places; what `index.ranking.discovery.quota` gives
+share of places           places kept for discovery, of all places; what `index.ranking.discovery.quota` gives. An item of
+                          these kinds that comes by its own relevance counts for them, and others may come beside
+farthest                  the largest distance of that share from the one asked for over any 1,000 slates in a row,
+                          every shopper having several, one after the other
 exposure                  share of all places with an item that is new, trending, of a category the shopper
                           never bought from, any of the three, or of the long tail (items beyond those that
                           together make 80 % of the order lines)
@@ -31,9 +34,13 @@ if TYPE_CHECKING:
     from index.ranking.features import Knowledge
     from index.ranking.learned import Fused
 
-__all__ = ["SIZE", "AtShare", "at_shares"]
+__all__ = ["RUN", "SIZE", "VERSIONS", "AtShare", "at_shares"]
 
 SIZE: Final = 50
+VERSIONS: Final = 4
+"""Slates of a shopper, one after the other, over which the share is looked at."""
+
+RUN: Final = 1_000
 _BLOCK: Final = 256
 _HEAD_OF_SALES: Final = 0.8
 _KINDS: Final = ("new", "trending", "unseen category")
@@ -46,6 +53,7 @@ class AtShare:
     Attributes:
         share: The share asked for.
         met: Share of all places that were kept for discovery.
+        farthest: From the share asked for, over any 1,000 slates in a row (all, where there are fewer).
         short: Slates with fewer such places than they should have had.
         ndcg_20: NDCG@20.
         loss: Of NDCG@20 against the first share, shoppers resampled in pairs; a share of the first one's mean.
@@ -58,6 +66,7 @@ class AtShare:
 
     share: float
     met: float
+    farthest: float
     short: int
     ndcg_20: Estimate
     loss: Estimate
@@ -92,13 +101,10 @@ def at_shares(
     limits = settings if settings is not None else DiscoverySettings()
     known = fused.knowledge
     age, trend, sales = known.item("age"), known.item("trend"), known.item("sales_14")
-    rows = np.full((len(shares), task.shoppers.count, SIZE), -1, dtype=np.int64)
-    kept = np.zeros((len(shares), task.shoppers.count), dtype=np.int64)
-    asked = np.zeros_like(kept)
-    seen = np.zeros((len(_KINDS), len(shares), task.shoppers.count, SIZE), dtype=bool)
+    made = _Made.empty(len(shares), task.shoppers.count)
     for start in range(0, task.shoppers.count, _BLOCK):
         part = task.shoppers.part(slice(start, start + _BLOCK))
-        for shopper, (items, relevance) in enumerate(fused.pools(part), start):
+        for shopper, items in enumerate(fused.ordered(part), start):
             mine = part.item[part.shopper == shopper - start]
             of = kinds(
                 limits,
@@ -109,27 +115,60 @@ def at_shares(
                 seen=None if category is None else np.unique(category[mine]),
             )
             table = np.array([of.get(kind, np.zeros(len(items), dtype=bool)) for kind in _KINDS])
-            vectors = None if known.vectors is None else known.vectors[items]
-            pool = Pool({"ranker": relevance}, vectors, discovery=np.asarray(table.any(axis=0)))
+            order = 1.0 - np.arange(len(items)) / max(len(items), 1)
+            pool = Pool({"order": order}, discovery=np.asarray(table.any(axis=0)))
             for at, share in enumerate(shares):
-                places = quota(share, SIZE, names[shopper], 0)
-                slate = rank(pool, SIZE, places=places)
-                chosen = np.array([one.at for one in slate], dtype=np.int64)
-                rows[at, shopper, : len(chosen)] = items[chosen]
-                seen[:, at, shopper, : len(chosen)] = table[:, chosen]
-                kept[at, shopper] = sum(one.discovery for one in slate)
-                asked[at, shopper] = places
-    return _measured(known, task, shares, rows, kept, asked, seen, category, seed)
+                places = [quota(share, SIZE, names[shopper], version) for version in range(VERSIONS)]
+                slates = {one: rank(pool, SIZE, places=one) for one in set(places)}
+                for version, asked in enumerate(places):
+                    made.kept[at, version, shopper] = sum(one.discovery for one in slates[asked])
+                    made.asked[at, version, shopper] = asked
+                    made.size[at, version, shopper] = len(slates[asked])
+                chosen = np.array([one.at for one in slates[places[0]]], dtype=np.int64)
+                made.rows[at, shopper, : len(chosen)] = items[chosen]
+                made.seen[:, at, shopper, : len(chosen)] = table[:, chosen]
+    return _measured(known, task, shares, made, category, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The slates of n shoppers at s shares.
+
+    Attributes:
+        rows: (s, n, 50) the items of everybody's first slate; -1 where it has ended.
+        seen: (kinds, s, n, 50) of which kinds they are.
+        kept: (s, versions, n) places of each slate that were kept for discovery.
+        asked: (s, versions, n) that should have been.
+        size: (s, versions, n) places of each slate.
+    """
+
+    rows: npt.NDArray[np.int64]
+    seen: npt.NDArray[np.bool_]
+    kept: npt.NDArray[np.int64]
+    asked: npt.NDArray[np.int64]
+    size: npt.NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, shares: int, shoppers: int) -> _Made:
+        counts = [np.zeros((shares, VERSIONS, shoppers), dtype=np.int64) for _ in range(3)]
+        return cls(
+            np.full((shares, shoppers, SIZE), -1, dtype=np.int64),
+            np.zeros((len(_KINDS), shares, shoppers, SIZE), dtype=bool),
+            *counts,
+        )
+
+    def farthest(self, at: int, share: float) -> float:
+        kept, size = (np.r_[0, np.cumsum(one[at].ravel())] for one in (self.kept, self.size))
+        run = min(RUN, len(kept) - 1)
+        got = (kept[run:] - kept[:-run]) / np.maximum(size[run:] - size[:-run], 1)
+        return float(np.abs(got - share).max())
 
 
 def _measured(
     known: Knowledge,
     task: Task,
     shares: Sequence[float],
-    rows: npt.NDArray[np.int64],
-    kept: npt.NDArray[np.int64],
-    asked: npt.NDArray[np.int64],
-    seen: npt.NDArray[np.bool_],
+    made: _Made,
     category: npt.NDArray[np.int64] | None,
     seed: int,
 ) -> list[AtShare]:
@@ -141,27 +180,29 @@ def _measured(
     report = []
     first: npt.NDArray[np.float64] | None = None
     for at, share in enumerate(shares):
-        shown = rows[at] >= 0
-        items = rows[at][shown]
-        values = per_shopper(rows[at], task.targets, (20, 50))
+        rows = made.rows[at]
+        shown = rows >= 0
+        items = rows[shown]
+        values = per_shopper(rows, task.targets, (20, 50))
         ndcg = values["NDCG@20"]
         first = ndcg if first is None else first
         base = max(float(first.mean()), 1e-12)
-        exposure = {kind: float(one[at][shown].mean()) for kind, one in zip(_KINDS, seen, strict=True)}
-        exposure["any"] = float(np.asarray(seen[:, at].any(axis=0))[shown].mean())
+        exposure = {kind: float(one[at][shown].mean()) for kind, one in zip(_KINDS, made.seen, strict=True)}
+        exposure["any"] = float(np.asarray(made.seen[:, at].any(axis=0))[shown].mean())
         exposure["long tail"] = float(tail[items].mean())
         breadth = float("nan")
         if category is not None:
-            breadth = float(np.mean([len(np.unique(category[one[one >= 0]])) for one in rows[at]]))
+            breadth = float(np.mean([len(np.unique(category[one[one >= 0]])) for one in rows]))
         report.append(
             AtShare(
                 share,
-                float(kept[at].sum() / shown.sum()),
-                int((kept[at] < asked[at]).sum()),
+                float(made.kept[at].sum() / made.size[at].sum()),
+                made.farthest(at, share),
+                int((made.kept[at] < made.asked[at]).sum()),
                 bootstrap(ndcg, seed=seed),
                 bootstrap((first - ndcg) / base, seed=seed),
                 bootstrap(values["HR@50"], seed=seed),
-                coverage(rows[at], SIZE, int(task.offered.sum())),
+                coverage(rows, SIZE, int(task.offered.sum())),
                 exposure,
                 breadth,
                 float(surprise[items].mean()),

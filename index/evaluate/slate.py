@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.channels.channel import Timed, best
+from index.channels.purchases import date_of
 from index.errors import CatalogError
 from index.evaluate.metrics import Estimate, SlateMetrics, bootstrap, coverage, per_shopper
 
@@ -132,13 +133,21 @@ def split(log: Purchases, cutoff: int, *, until: int | None = None) -> Split:
         until: Lines at or after this moment are left out, as if the log ended there; None for its end.
 
     Raises:
-        CatalogError: If there is no line before the cutoff, or no test shopper.
+        CatalogError: If there is no line before the cutoff or none after it, or no test shopper.
     """
     known = log if until is None else log.before(until)
     history = known.before(cutoff)
     after = known.keep(known.time >= cutoff)
     if not len(history):
-        raise CatalogError("The log has no purchase before the cutoff.", way_out="Choose a later cutoff.")
+        raise CatalogError(
+            f"The log has no purchase before the cutoff {date_of(cutoff)}{_span(known)}.",
+            way_out="Choose a later cutoff.",
+        )
+    if not len(after):
+        raise CatalogError(
+            f"The log has no purchase on or after the cutoff {date_of(cutoff)}{_span(known)}.",
+            way_out="Choose an earlier cutoff, or a longer log.",
+        )
     many = len(log.users)
     days_of = np.unique(history.user * 1_000_000 + history.day) // 1_000_000
     days = np.bincount(days_of, minlength=many)
@@ -147,7 +156,8 @@ def split(log: Purchases, cutoff: int, *, until: int | None = None) -> Split:
     tested = np.flatnonzero((days >= _DAYS_BEFORE) & (first < np.iinfo(np.int64).max))
     if not len(tested):
         raise CatalogError(
-            "No shopper has purchases on two days before the cutoff and on one after it.",
+            f"None of the {len(np.unique(after.user)):,} shoppers with a purchase on or after the cutoff "
+            f"{date_of(cutoff)} has purchases on {_DAYS_BEFORE} days before it{_span(known)}.",
             way_out="Choose another cutoff, or a longer log.",
         )
     wanted = after.day == first[after.user]
@@ -177,6 +187,11 @@ def evaluate(channel: ShopperChannel, task: Task, *, cuts: Sequence[int] = CUTS,
         {k: coverage(rows, k, int(task.offered.sum())) for k in cuts},
     )
     return Result(metrics, values, rows, timed.ms_each)
+
+
+def _span(log: Purchases) -> str:
+    """When the log begins and ends, for a message."""
+    return f"; it goes from {date_of(log.time.min())} to {date_of(log.time.max())}" if len(log) else ""
 
 
 def compare(one: Result, other: Result, metric: str, *, seed: int = 0) -> Estimate:

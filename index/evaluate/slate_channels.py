@@ -14,7 +14,8 @@ from index.channels.popularity import CategoryPopularity, Habit, Popularity, pop
 from index.channels.taste import Taste
 from index.errors import CatalogError
 from index.ranking.features import Knowledge
-from index.ranking.learned import Fused, gather, train
+from index.ranking.learned import Fused, train
+from index.ranking.lessons import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from index.catalog import Catalog, Rows
+from index.catalog import NEWEST, Catalog, Rows
+from index.living.added import AddedRows
 from index.titles import short_title
 
 if TYPE_CHECKING:
@@ -26,8 +27,16 @@ class LiveCatalog(Catalog):
     Removed and sold-out items keep a row, so that what a shopper saw still has a title; `offered` leaves them out.
     """
 
-    def __init__(self, delta: Delta) -> None:
+    def __init__(self, delta: Delta, added: AddedRows | None = None) -> None:
+        """Read a state.
+
+        Args:
+            delta: The state.
+            added: What the states of this build share; made anew if None.
+        """
         self.delta = delta
+        self._added = added or AddedRows(delta.base)
+        self._added.grow(delta)
         self._base = delta.base
         self.manifest = delta.base.manifest
         self._rows = len(delta.base)
@@ -76,12 +85,47 @@ class LiveCatalog(Catalog):
 
     def popularities(self, rows: Rows) -> npt.NDArray[np.float64]:
         """As `Catalog.popularities`."""
-        return np.array([self.popularity(int(row)) for row in rows])
+        found = self._base.popularities(np.minimum(rows, self._rows - 1))
+        for at in self._changed(rows):
+            found[at] = self.delta.items[int(rows[at])].popularity or 0.0
+        return found
 
     def popularity(self, row: int) -> float:
         """As `Catalog.popularity`."""
         changed = self.delta.items.get(row)
         return self._base.popularity(row) if changed is None else changed.popularity or 0.0
+
+    def prices(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """As `Catalog.prices`."""
+        found = self._base.prices(np.minimum(rows, self._rows - 1))
+        for at in self._changed(rows):
+            price = self.delta.items[int(rows[at])].price
+            found[at] = np.nan if price is None else price
+        return found
+
+    def category_codes(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """As `Catalog.category_codes`."""
+        found = self._base.category_codes(np.minimum(rows, self._rows - 1))
+        new = rows >= self._rows
+        found[new] = self._added.codes(rows[new] - self._rows)
+        return found
+
+    def category_code(self, category: str) -> int:
+        """As `Catalog.category_code`."""
+        code = self._base.category_code(category)
+        return self._added.code(category) if code < 0 else code
+
+    def texts_of(self, rows: Rows) -> Rows:
+        """As `Catalog.texts_of`."""
+        found = self._base.texts_of(np.minimum(rows, self._rows - 1))
+        new = rows >= self._rows
+        found[new] = self._texts + rows[new] - self._rows
+        return found
+
+    def attribute(self, row: int, name: str) -> str | None:
+        """As `Catalog.attribute`."""
+        changed = self.delta.items.get(row)
+        return self._base.attribute(row, name) if changed is None else changed.attributes.get(name)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -112,6 +156,11 @@ class LiveCatalog(Catalog):
     def offered(self, rows: Rows) -> Rows:
         """As `Catalog.offered`."""
         return rows[~self.delta.masked[rows]] if self.delta.hidden else rows
+
+    def offered_mask(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """As `Catalog.offered_mask`."""
+        mask: npt.NDArray[np.bool_] = ~self.delta.masked[rows]
+        return mask
 
     def rows_of_category(self, category: str) -> Rows:
         """As `Catalog.rows_of_category`, without what is not offered; new rows by their popularity among the others."""
@@ -146,6 +195,34 @@ class LiveCatalog(Catalog):
         old = texts < self._texts
         rows[old] = self._base.rows_of_texts(texts[old], places[old])
         return rows
+
+    @cached_property
+    def added_rows(self) -> Rows:
+        """As `Catalog.added_rows`."""
+        end = self._rows + self.delta.rows
+        rows = np.arange(end - 1, max(self._rows, end - NEWEST) - 1, -1)
+        rows = self.offered(rows)
+        return rows[self.is_added(rows)]
+
+    def is_added(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """As `Catalog.is_added`."""
+        added = rows >= self._rows
+        added[added] = self._added.unknown_before(rows[added] - self._rows)
+        return added
+
+    def liked(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """As `Catalog.liked`."""
+        return np.where(rows < self._rows, self._base.liked(np.minimum(rows, self._rows - 1)), 0.0)
+
+    def popular_of_build(self, category: str, n: int) -> Rows:
+        """As `Catalog.popular_of_build`."""
+        rows = self._base.rows_of_category(category)
+        found = self.offered(rows[: 2 * n])
+        return found[:n] if len(found) >= n else self.offered(rows)[:n]
+
+    def _changed(self, rows: Rows) -> list[int]:
+        changed = self.delta.items
+        return [at for at, row in enumerate(rows.tolist()) if row in changed] if changed else []
 
     @cached_property
     def _all_new(self) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
+from index.living.added import AddedRows
 from index.living.catalog import LiveCatalog
 from index.living.delta import Delta, apply
 from index.living.near import NearVectors
@@ -35,6 +36,7 @@ class LivingRecall:
         self._built = built
         self.delta = Delta.empty(built.catalog)
         self.near = NearVectors(built.vectors.dimensions)
+        self._added = AddedRows(built.catalog)
         self._writing = threading.Lock()
         self.unknown = 0
         self.now = self._recall()
@@ -76,5 +78,5 @@ class LivingRecall:
 
     def _recall(self) -> Recall:
         return self._built.over(
-            LiveCatalog(self.delta), LiveVectors(self._built.vectors, self.near, self.delta)
+            LiveCatalog(self.delta, self._added), LiveVectors(self._built.vectors, self.near, self.delta)
         )

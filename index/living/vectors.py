@@ -38,6 +38,11 @@ class LiveVectors(VectorIndex):
     def __len__(self) -> int:
         return len(self._base) + self._delta.rows
 
+    @property
+    def added(self) -> Vectors:
+        """(new rows, d) the vectors of the new rows, in their order."""
+        return self._near.array[: self._delta.rows]
+
     def save(self, path: Path) -> None:
         """Write the build's index; what is new is not in it."""
         self._base.save(path)

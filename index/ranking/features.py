@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from index.channels.behaviour import HALF_LIFE, LAMBDA, cosine_weights, gram
-from index.channels.fresh import first_sold, trend
+from index.channels.following import next_weights
 from index.channels.neighbours import SimilarShoppers
-from index.channels.popularity import popularity
 from index.channels.purchases import DAY_MS
+from index.channels.sparse import sparse_rows
 from index.ranking.closed_form import quick_ease
+from index.ranking.item_facts import ITEM, ItemFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,22 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["DEPTH", "FEATURES", "MOST", "Candidates", "Knowledge"]
 
-_SCORES: Final = ("ease", "ease-decayed", "ease-recent", "ease-basket", "item-knn", "user-knn")
-_RANKED: Final = ("ease", "ease-recent", "ease-basket", "user-knn")
-_ITEM: Final = (
-    "sales_7",
-    "sales_14",
-    "sales_30",
-    "sales_60",
-    "sales",
-    "trend",
-    "age",
-    "last_sold",
-    "buyers",
-    "repeat",
-    "pieces",
-    "price",
+_SCORES: Final = (
+    "ease",
+    "ease-decayed",
+    "ease-recent",
+    "ease-basket",
+    "ease-last",
+    "item-knn",
+    "next",
+    "user-knn",
+    "user-knn-recent",
 )
+_RANKED: Final = ("ease", "ease-recent", "ease-basket", "next", "user-knn", "user-knn-recent")
 _PAIR: Final = (
     "price_gap",
     "price_gap_scaled",
@@ -49,13 +46,25 @@ _PAIR: Final = (
     "days_bought",
     "days_since",
     "share_of_days",
+    "pieces_gap",
+    "near_trend_gap",
 )
-_SHOPPER: Final = ("items", "days", "since_last", "since_first", "newness", "usual_price", "basket")
+_SHOPPER: Final = (
+    "items",
+    "days",
+    "since_last",
+    "since_first",
+    "newness",
+    "usual_price",
+    "basket",
+    "usual_pieces",
+    "usual_trend",
+)
 FEATURES: Final = (
     *_SCORES,
     *(f"{name}_share" for name in _SCORES),
     *(f"{name}_rank" for name in _RANKED),
-    *_ITEM,
+    *ITEM,
     *_PAIR,
     *_SHOPPER,
 )
@@ -68,6 +77,7 @@ MOST: Final = 250
 """Candidates of a shopper that get features, by a coarse score; what they bought comes on top."""
 
 _NEW_DAYS: Final = 45.0
+_LATELY: Final = 14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,57 +115,34 @@ class Knowledge:
         latest = history.keep(history.time >= now - 75 * DAY_MS)
         baskets, basket_of = np.unique(history.user * 1_000_000 + day, return_inverse=True)
         fading = 0.5 ** ((now / DAY_MS - baskets % 1_000_000) / 90.0)
-        everyone = history.histories(np.arange(len(history.users)), now).weights(self._items, HALF_LIFE)
+        everyone = sparse_rows(
+            history.histories(np.arange(len(history.users)), now).weights(self._items, HALF_LIFE)
+        )
         self._weights: dict[str, Scores] = {
             "ease": quick_ease(counts, LAMBDA),
-            "ease-decayed": quick_ease(everyone.T @ everyone, LAMBDA),
+            "ease-decayed": quick_ease((everyone.T @ everyone).toarray(), LAMBDA),
             "ease-recent": quick_ease(gram(latest), 150.0),
             "ease-basket": quick_ease(gram(history, basket_of, fading), 150.0),
             "item-knn": cosine_weights(counts),
+            "next": next_weights(history, now),
         }
         self._similar = SimilarShoppers.learn(history, now)
-        self._learn_items(history, counts)
-
-    def _learn_items(self, history: Purchases, counts: npt.NDArray[np.float32]) -> None:
-        now, items = self.now, self._items
-        sales = popularity(history, now)
-        self._month = popularity(history, now, days=30.0)
-        buyers = counts.diagonal().astype(np.float64)
-        last = np.full(items, -np.inf)
-        np.maximum.at(last, history.item, history.time)
-        age = first_sold(history, now)
-        self._first_day = now / DAY_MS - age
-        pieces = np.bincount(history.item, history.quantity, minlength=items)
-        price = np.log(np.maximum(history.amount, 1e-6) / np.maximum(history.quantity, 1e-6))
-        known = np.isfinite(price)
-        lines = np.bincount(history.item[known], minlength=items)
-        total = np.bincount(history.item[known], price[known], minlength=items)
-        self._price = np.where(lines > 0, total / np.maximum(lines, 1), np.nan)
-        self._sales = np.log1p(sales)
-        columns = (
-            *(popularity(history, now, days=days) for days in (7.0, 14.0)),
-            self._month,
-            popularity(history, now, days=60.0),
-            sales,
-            trend(history, now),
-            age,
-            (now - last) / DAY_MS,
-            buyers,
-            sales / np.maximum(buyers, 1.0),
-            np.log1p(pieces / np.maximum(sales, 1.0)),
-            self._price,
-        )
-        self._item_table = np.stack(columns, axis=1).astype(np.float32)
+        self._lately = SimilarShoppers.learn(history, now, days=_LATELY)
+        self._facts = ItemFacts.learn(history, now, counts.diagonal().astype(np.float64), vectors)
 
     def item(self, name: str) -> npt.NDArray[np.float64]:
         """(items,) one of the columns about items, such as ``age``, ``trend``, ``sales_14`` or ``buyers``."""
-        return self._item_table[:, _ITEM.index(name)].astype(np.float64)
+        return self._facts.table[:, ITEM.index(name)].astype(np.float64)
 
     def score(self, shoppers: Histories) -> dict[str, Scores]:
         """By channel the scores (shoppers, items) of every item."""
-        bought = shoppers.weights(self._items, HALF_LIFE)
+        bought = sparse_rows(shoppers.weights(self._items, HALF_LIFE))
         scores = {name: bought @ one for name, one in self._weights.items()}
+        latest = shoppers.ago == 0
+        last = (np.ones(int(latest.sum()), np.float32), (shoppers.shopper[latest], shoppers.item[latest]))
+        scores["ease-last"] = sparse_rows(last, (shoppers.count, self._items)) @ self._weights["ease"]
         scores["user-knn"] = self._similar.score(shoppers)
+        scores["user-knn-recent"] = self._lately.score(shoppers)
         return scores
 
     def candidates(
@@ -195,12 +182,14 @@ class Knowledge:
             if name in _RANKED:
                 ranks[name] = np.full(bought.shape, depth, dtype=np.int16)
                 ranks[name][at, one[at, found]] = found
-        mask[who, np.argsort(-self._month, kind="stable")[: depth // 2]] = True
+        mask[who, np.argsort(-self.item("sales_30"), kind="stable")[: depth // 2]] = True
         mask &= ~out
         chosen = _first(np.where(mask, coarse, -np.inf), most)
         mask[:] = False
         at, found = np.nonzero(chosen >= 0)
         mask[at, chosen[at, found]] = True
+        # Channels of behaviour know little of what is new and rising; it is for the ranker to judge.
+        mask[:, self._facts.fresh] |= ~out[:, self._facts.fresh]
         if not novel:
             mask |= bought & self.sold
         owner, rows = np.nonzero(mask)
@@ -226,24 +215,26 @@ class Knowledge:
         np.maximum.at(last, (shoppers.shopper, shoppers.item), shoppers.day.astype(np.float32))
         mine = last[owner, rows]
         nearest, near_five = self._titles(shoppers, owner, rows)
-        gap = self._price[rows] - about["usual_price"][owner]
+        gap = self._facts.price[rows] - about["usual_price"][owner]
         pair = (
             gap,
             np.abs(gap) / (about["price_spread"][owner] + 0.3),
             nearest,
             near_five,
-            self._sales[rows] - about["usual_sales"][owner],
+            self._facts.sales[rows] - about["usual_sales"][owner],
             days,
             np.where(mine > 0, self.now / DAY_MS - mine, np.nan),
             days / np.maximum(about["days"][owner], 1.0),
+            self._facts.pieces[rows] - about["usual_pieces"][owner],
+            self._facts.near_trend[rows] - about["usual_trend"][owner],
         )
         whole = np.empty((len(rows), len(FEATURES)), dtype=np.float32)
         front = (*picked, *shares, *ranks)
         for at, column in enumerate(front):
             whole[:, at] = column
         at = len(front)
-        whole[:, at : at + len(_ITEM)] = self._item_table[rows]
-        at += len(_ITEM)
+        whole[:, at : at + len(ITEM)] = self._facts.table[rows]
+        at += len(ITEM)
         rest: list[npt.NDArray[Any]] = [*pair, *(about[name][owner] for name in _SHOPPER)]
         for column in rest:
             whole[:, at] = column
@@ -263,18 +254,20 @@ class Knowledge:
         np.maximum.at(last, who, shoppers.day)
         days = np.zeros(n)
         np.maximum.at(days, who, shoppers.ago + 1.0)
-        price = mean(self._price[what])
-        spread = np.sqrt(np.maximum(mean(self._price[what] ** 2) - price**2, 0.0))
+        price = mean(self._facts.price[what])
+        spread = np.sqrt(np.maximum(mean(self._facts.price[what] ** 2) - price**2, 0.0))
         return {
             "items": shoppers.bought(self._items).sum(axis=1).astype(np.float64),
             "days": days,
             "since_last": today - last,
             "since_first": today - first,
-            "newness": mean((shoppers.day - self._first_day[what] < _NEW_DAYS).astype(np.float64)),
+            "newness": mean((shoppers.day - self._facts.first_day[what] < _NEW_DAYS).astype(np.float64)),
             "usual_price": price,
             "price_spread": spread,
-            "usual_sales": mean(self._sales[what]),
+            "usual_sales": mean(self._facts.sales[what]),
             "basket": entries / np.maximum(days, 1.0),
+            "usual_pieces": mean(np.log1p(np.nan_to_num(shoppers.quantity))),
+            "usual_trend": mean(self._facts.near_trend[what]),
         }
 
     def _titles(

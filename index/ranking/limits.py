@@ -1,8 +1,7 @@
-"""What may not be in a slate, and how much of one kind may: filters and caps. Pure functions over arrays."""
+"""How much of one kind a slate may have: caps by category, brand and seller. Pure, over arrays."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from index.errors import CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy.typing as npt
 
-__all__ = ["Caps", "Filtered", "Room", "passing"]
+__all__ = ["Caps", "Room"]
 
 
 class Caps(BaseModel):
@@ -34,44 +33,6 @@ class Caps(BaseModel):
     def given(self) -> dict[str, int]:
         """The caps that are set, by kind."""
         return {name: cap for name, cap in self.model_dump().items() if cap is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Filtered:
-    """What is left of a list of items.
-
-    Attributes:
-        kept: (m,) whether the item may be shown.
-        dropped: By reason, how many may not; an item counts for the first reason that holds.
-    """
-
-    kept: npt.NDArray[np.bool_]
-    dropped: dict[str, int]
-
-
-def passing(
-    items: Sequence[str],
-    *,
-    bought: Collection[str] = (),
-    out_of_stock: Collection[str] = (),
-    blocked: Collection[str] = (),
-) -> Filtered:
-    """Tell which items may be shown.
-
-    >>> passing(["a", "b", "c"], bought={"b"}, blocked={"b", "c"}).dropped
-    {'bought': 1, 'blocked': 1}
-    """
-    kept = np.ones(len(items), dtype=bool)
-    dropped: dict[str, int] = {}
-    for reason, ids in (("bought", bought), ("out of stock", out_of_stock), ("blocked", blocked)):
-        if not ids:
-            continue
-        known = frozenset(ids)
-        hit = np.fromiter((item in known for item in items), dtype=bool, count=len(items)) & kept
-        if hit.any():
-            dropped[reason] = int(hit.sum())
-            kept &= ~hit
-    return Filtered(kept, dropped)
 
 
 class Room:

@@ -11,7 +11,7 @@ what is there already (`index.ranking.diversity`), within the caps, and with dis
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -26,12 +26,21 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from index.encoder import Vectors
-    from index.ranking.learned import Ranker
 
-__all__ = ["Pool", "Position", "arrange", "coarse", "rank"]
+__all__ = ["Pool", "Position", "Scorer", "arrange", "coarse", "rank", "shortlist"]
 
 _FINE: Final = 200
 _ARRANGED: Final = 120
+
+
+class Scorer(Protocol):
+    """The trained model of the fine stage."""
+
+    def score(
+        self, features: npt.NDArray[np.float32], owner: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        """(m,) from 0 to 1 within each owner, from (m, features) and the candidates' owners (m,), rising from 0."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +119,8 @@ def arrange(
         caps: By kind, how many of one group the slate may have.
         places: Of the slate for discovery, as from `index.ranking.discovery.quota`.
         head: First places for which likeness does not count.
-        strength: As in `index.ranking.diversity.diversify`.
-        floor: As there.
+        strength: How much of the likeness is taken off; 0 leaves the order of relevance.
+        floor: Cosine up to which nothing is taken off.
 
     Raises:
         CatalogError: If a part is not finite, or there is a cap for a kind that the pool lacks.
@@ -185,11 +194,12 @@ def rank(
     limit: int,
     *,
     features: npt.NDArray[np.float32] | None = None,
-    ranker: Ranker | None = None,
+    ranker: Scorer | None = None,
     caps: Mapping[str, int] | None = None,
     places: int = 0,
     fine: int = _FINE,
     arranged: int = _ARRANGED,
+    strength: float = STRENGTH,
 ) -> list[Position]:
     """Order m candidates into a slate in two stages.
 
@@ -199,30 +209,31 @@ def rank(
     Args:
         pool: The candidates, with coarse parts.
         limit: Places of the slate.
-        features: (m, len(FEATURES)) for the ranker.
+        features: (m, d) what the ranker was trained on.
         ranker: The trained model; None orders by the coarse parts.
         caps: As in `arrange`.
         places: As in `arrange`.
         fine: How many the ranker scores.
         arranged: How many places are chosen from; likeness costs the square of it.
+        strength: As in `arrange`.
     """
-    at = _best(pool.relevance, fine, pool.discovery, places)
+    at = shortlist(pool.relevance, fine, pool.discovery, places)
     short = pool.take(at)
     if ranker is not None and features is not None and len(at):
         score = ranker.score(features[at], np.zeros(len(at), dtype=np.int64))
         short = Pool(
             {**short.parts, "model": score - short.relevance}, short.vectors, short.groups, short.discovery
         )
-    few = _best(short.relevance, max(arranged, limit), short.discovery, places)
-    chosen = arrange(short.take(few), limit, caps=caps, places=places)
+    few = shortlist(short.relevance, max(arranged, limit), short.discovery, places)
+    chosen = arrange(short.take(few), limit, caps=caps, places=places, strength=strength)
     origin = at[few]
     return [Position(int(origin[one.at]), one.score, one.parts, one.discovery) for one in chosen]
 
 
-def _best(
+def shortlist(
     relevance: npt.NDArray[np.float64], most: int, wanted: npt.NDArray[np.bool_] | None, places: int
 ) -> npt.NDArray[np.int64]:
-    """The places of the ``most`` largest, and beside them of the largest that count for discovery."""
+    """The places, rising, of the ``most`` largest, and of the largest that count for discovery, twice as many as its places."""
     if len(relevance) <= most:
         return np.arange(len(relevance))
     top = np.argpartition(-relevance, most - 1)[:most]

@@ -1,4 +1,4 @@
-"""`nearline rank train`: what is learnt from purchases, checked on a held-out last month and saved with a manifest.
+"""`nearline rank train`: what is learnt from purchases, checked on held-out last weeks and saved with a manifest.
 
 ::
 
@@ -15,15 +15,19 @@ import json
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from index.channels.behaviour import Behaviour, Neighbours
-from index.channels.purchases import DAY_MS
+from index.channels.behaviour import LAMBDA, Behaviour, Neighbours, gram
+from index.channels.purchases import DAY_MS, date_of
 from index.errors import CatalogDamagedError, CatalogError
 from index.evaluate.slate import Rule, evaluate, split
+from index.manifest import MANIFEST, file_sha256
+from index.ranking.closed_form import quick_ease
 from index.ranking.features import FEATURES, Knowledge
-from index.ranking.learned import Fused, Ranker, gather, train
+from index.ranking.learned import Fused, Ranker, train
+from index.ranking.lessons import Lessons
+from index.ranking.live_ranker import LIVE_RANKER
+from index.swap import swap_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,22 +36,23 @@ if TYPE_CHECKING:
     from index.channels.purchases import Purchases
     from index.encoder import Vectors
 
-__all__ = ["HELD_OUT_DAYS", "LEAST_SHOPPERS", "PARTNERS", "Learnt", "check", "learn"]
+__all__ = ["HELD_OUT_DAYS", "LEAST_SHOPPERS", "PARTNERS", "Course", "Learnt"]
 
-HELD_OUT_DAYS: Final = 30
+HELD_OUT_DAYS: Final = 28
+"""Two of the steps in which the ranker's earlier moments lie, so that the check's moments are the whole log's too."""
+
 PARTNERS: Final = 200
 LEAST_SHOPPERS: Final = 20
 """Shoppers with purchases on two days; with fewer a ranker learns their habits by heart."""
 
 _RULES: Final[tuple[Rule, ...]] = ("novel", "all")
-_MANIFEST: Final = "manifest.json"
 _NEIGHBOURS: Final = "neighbours.npz"
 _FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What `learn` made, and what serving opens.
+    """What `Course.learn` made, and what serving opens.
 
     Attributes:
         rankers: By rule.
@@ -62,36 +67,35 @@ class Learnt:
     manifest: dict[str, Any]
 
     def save(self, directory: Path) -> None:
-        """Write the folder, in place of one that is there, whole or not at all.
+        """Write the folder, in place of one that is there, whole or not at all; a live ranker in it stays.
 
         Raises:
             CatalogError: If it cannot be written, or the place holds something else.
         """
-        if directory.exists() and not (directory / _MANIFEST).is_file():
+        live = directory / LIVE_RANKER
+        if directory.exists() and not ((directory / MANIFEST).is_file() or live.is_file()):
             raise CatalogError(
                 f"{directory} is there already and holds no ranking.",
                 way_out="Name another folder with --out.",
             )
         beside = directory.with_name(f".{directory.name}.new")
-        former = directory.with_name(f".{directory.name}.old")
         try:
-            for leftover in (beside, former):
-                shutil.rmtree(leftover, ignore_errors=True)
+            shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)
             for rule, ranker in self.rankers.items():
                 ranker.save(beside / f"ranker-{rule}.json")
             self.neighbours.save(beside / _NEIGHBOURS, self.items)
-            files = {one.name: _hash(one) for one in sorted(beside.iterdir())}
+            files = {one.name: file_sha256(one) for one in sorted(beside.iterdir())}
             text = json.dumps({**self.manifest, "files": files}, indent=2, ensure_ascii=False)
-            (beside / _MANIFEST).write_text(text + "\n", encoding="utf-8")
-            if directory.exists():
-                directory.rename(former)
-            beside.rename(directory)
+            (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            if live.is_file():
+                shutil.copy2(live, beside / LIVE_RANKER)
+            swap_folder(beside, directory)
         except OSError as error:
+            shutil.rmtree(beside, ignore_errors=True)
             raise CatalogError(
                 f"{directory} cannot be written ({error}).", way_out="Name another folder with --out."
             ) from error
-        shutil.rmtree(former, ignore_errors=True)
 
     @classmethod
     def open(cls, directory: Path) -> Learnt:
@@ -101,9 +105,9 @@ class Learnt:
             CatalogDamagedError: If a file is missing, altered, or of other features.
         """
         try:
-            manifest = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
             files = dict(manifest["files"])
-            wrong = [name for name, known in files.items() if _hash(directory / name) != known]
+            wrong = [name for name, known in files.items() if file_sha256(directory / name) != known]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CatalogDamagedError(
                 f"{directory} holds no readable ranking ({error}).",
@@ -119,89 +123,96 @@ class Learnt:
         return cls(rankers, neighbours, items, manifest)
 
 
-def learn(
-    log: Purchases,
-    vectors: Vectors | None = None,
-    *,
-    held_out: dict[str, Any] | None = None,
-    tell: Callable[[str], None] | None = None,
-) -> Learnt:
-    """Learn the rankers and neighbours from a whole log.
+class Course:
+    """Learning from one log and the check of it, which share what they have in common.
 
     Args:
         log: All order lines.
         vectors: (items, d) unit vectors of the titles; None without.
-        held_out: As from `check`, for the manifest.
         tell: Told what is being done.
 
     Raises:
-        CatalogError: If there are too few shoppers or days to learn from.
+        CatalogError: If there are too few shoppers to learn from.
     """
-    _enough(log)
-    now = (int(log.time.max()) // DAY_MS + 1) * DAY_MS
-    rankers = _rankers(log, now, vectors, tell)
-    if tell is not None:
-        tell("learning what goes together")
-    neighbours = Behaviour.ease(log).sparse(PARTNERS)
-    manifest = {
-        "format": _FORMAT,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "from": _day(int(log.time.min())),
-        "until": _day(int(log.time.max())),
-        "lines": len(log),
-        "shoppers": len(log.users),
-        "items": len(log.items),
-        "titles": vectors is not None,
-        "features": list(FEATURES),
-        "importance": {rule: dict(list(one.importance().items())[:10]) for rule, one in rankers.items()},
-        "held_out": held_out,
-    }
-    return Learnt(rankers, neighbours, log.items, manifest)
+
+    def __init__(
+        self, log: Purchases, vectors: Vectors | None = None, *, tell: Callable[[str], None] | None = None
+    ) -> None:
+        _enough(log)
+        self._log = log
+        self._vectors = vectors
+        self._tell = tell if tell is not None else _silent
+        self._end = (int(log.time.max()) // DAY_MS + 1) * DAY_MS
+        self._lessons = Lessons(
+            log,
+            _RULES,
+            vectors,
+            progress=lambda done, whole: self._tell(f"learning from earlier moments: {done} of {whole}"),
+        )
+
+    def learn(self, *, held_out: dict[str, Any] | None = None) -> Learnt:
+        """The rankers and neighbours from the whole log.
+
+        Args:
+            held_out: As from `check`, for the manifest.
+
+        Raises:
+            CatalogError: If there are too few days to learn from.
+        """
+        log = self._log
+        rankers = self._rankers(self._end)
+        self._tell("learning what goes together")
+        counts = gram(log)
+        ease = Behaviour("ease", quick_ease(counts, LAMBDA), counts.diagonal() > 0)
+        manifest = {
+            "format": _FORMAT,
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "from": date_of(int(log.time.min())),
+            "until": date_of(int(log.time.max())),
+            "lines": len(log),
+            "shoppers": len(log.users),
+            "items": len(log.items),
+            "titles": self._vectors is not None,
+            "features": list(FEATURES),
+            "importance": {rule: dict(list(one.importance().items())[:10]) for rule, one in rankers.items()},
+            "held_out": held_out,
+        }
+        return Learnt(rankers, ease.sparse(PARTNERS), log.items, manifest)
+
+    def check(self) -> dict[str, Any]:
+        """Train on all but the last four weeks and measure on them: figures of the ranker and of EASE^R, by rule.
+
+        Raises:
+            CatalogError: If there are too few days, or nobody came back in the last weeks.
+        """
+        cutoff = self._end - HELD_OUT_DAYS * DAY_MS
+        cut = split(self._log, cutoff)
+        rankers = self._rankers(cutoff)
+        self._tell(f"measuring on the last {HELD_OUT_DAYS} days")
+        knowledge = Knowledge(cut.history, cutoff, self._vectors)
+        # What was known at the cutoff is also a lesson for the model of the whole log.
+        self._lessons.at(cutoff, knowledge)
+        ease = Behaviour.ease(cut.history)
+        report: dict[str, Any] = {"cutoff": date_of(cutoff)}
+        for rule in _RULES:
+            task = cut.task(rule)
+            report[rule] = {"shoppers": len(task.users)}
+            for name, channel in (("fused", Fused(knowledge, rankers[rule])), ("ease", ease)):
+                metrics = evaluate(channel, task).metrics
+                report[rule][name] = {
+                    **{metric: round(value.mean, 4) for metric, value in metrics.values.items()},
+                    **{f"coverage@{k}": round(value, 4) for k, value in metrics.coverage.items()},
+                }
+        return report
+
+    def _rankers(self, now: int) -> dict[Rule, Ranker]:
+        samples = self._lessons.samples(now)
+        self._tell(f"training the ranker of {date_of(now)}")
+        return {rule: train(samples[rule], rule) for rule in _RULES}
 
 
-def check(
-    log: Purchases, vectors: Vectors | None = None, *, tell: Callable[[str], None] | None = None
-) -> dict[str, Any]:
-    """Train on all but the last month and measure on it: figures of the ranker and of EASE^R, by rule.
-
-    Args:
-        log: All order lines.
-        vectors: As in `learn`.
-        tell: As there.
-
-    Raises:
-        CatalogError: If there are too few shoppers or days.
-    """
-    _enough(log)
-    cutoff = (int(log.time.max()) // DAY_MS + 1 - HELD_OUT_DAYS) * DAY_MS
-    cut = split(log, cutoff)
-    rankers = _rankers(cut.history, cutoff, vectors, tell)
-    if tell is not None:
-        tell("measuring on the last month")
-    knowledge = Knowledge(cut.history, cutoff, vectors)
-    ease = Behaviour.ease(cut.history)
-    report: dict[str, Any] = {"cutoff": _day(cutoff)}
-    for rule in _RULES:
-        task = cut.task(rule)
-        report[rule] = {"shoppers": len(task.users)}
-        for name, channel in (("fused", Fused(knowledge, rankers[rule])), ("ease", ease)):
-            metrics = evaluate(channel, task).metrics
-            report[rule][name] = {
-                **{metric: round(value.mean, 4) for metric, value in metrics.values.items()},
-                **{f"coverage@{k}": round(value, 4) for k, value in metrics.coverage.items()},
-            }
-    return report
-
-
-def _rankers(
-    history: Purchases, now: int, vectors: Vectors | None, tell: Callable[[str], None] | None
-) -> dict[Rule, Ranker]:
-    def told(done: int, whole: int) -> None:
-        if tell is not None:
-            tell(f"learning from what was before {_day(now)}: moment {done} of {whole}")
-
-    samples = gather(history, now, _RULES, vectors, progress=told)
-    return {rule: train(samples[rule], rule) for rule in _RULES}
+def _silent(_: str) -> None:
+    """Tells nobody."""
 
 
 def _enough(log: Purchases) -> None:
@@ -215,11 +226,3 @@ def _enough(log: Purchases) -> None:
             f"a ranker needs at least {LEAST_SHOPPERS}.",
             way_out="Give a longer log of orders.",
         )
-
-
-def _hash(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
-
-
-def _day(moment: int) -> str:
-    return datetime.fromtimestamp(moment / 1000, UTC).date().isoformat()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from index.choice import cells_for
+from index.choice import cells_for, two_pass
 
 __all__ = ["Candidate", "candidates"]
 
-_GRAPH_BREADTHS: Final = (64, 128, 256, 512)
+_GRAPH_BREADTHS: Final = (128, 256, 512)
 _CELLS_FROM: Final = 4_000
-_SHARES: Final = (0.002, 0.004, 0.008, 0.016, 0.031, 0.062, 0.125)
+_REFINES: Final = (4, 12)
+_SHARES: Final = (1 / 128, 1 / 64, 1 / 32, 3 / 64, 1 / 16, 1 / 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,12 @@ class Candidate:
     Attributes:
         factory: In the words of FAISS's index factory.
         breadths: efSearch of a graph, nprobe of cells; rising.
-        refine: Candidates scored again for each wanted one, for a type with Refine.
+        refines: Candidates scored again for each wanted one, for a type with Refine; rising. Each is tried with each breadth.
     """
 
     factory: str
     breadths: tuple[int, ...] = (0,)
-    refine: int = 0
+    refines: tuple[int, ...] = (0,)
 
 
 def candidates(texts: int, dimensions: int, *, most_mb: float | None = None) -> list[Candidate]:
@@ -34,7 +35,7 @@ def candidates(texts: int, dimensions: int, *, most_mb: float | None = None) -> 
 
     Args:
         texts: How many.
-        dimensions: Length of a vector; product quantisers need a multiple of 4.
+        dimensions: Length of a vector; product quantisers need a multiple of 3 or 4.
         most_mb: Types that would need more, by a rule of thumb, are not built.
     """
     found = [Candidate("Flat"), Candidate("SQ8")]
@@ -46,8 +47,8 @@ def candidates(texts: int, dimensions: int, *, most_mb: float | None = None) -> 
         cells = cells_for(texts)
         probes = tuple(sorted({max(1, round(share * cells)) for share in _SHARES}))
         found.append(Candidate(f"IVF{cells},SQ8", probes))
-        if dimensions % 4 == 0:
-            found.append(Candidate(f"IVF{cells},PQ{dimensions // 4}x4fs,Refine(SQ8)", probes, refine=4))
+        if factory := two_pass(texts, dimensions):
+            found.append(Candidate(factory, probes, _REFINES))
     return [
         one for one in found if most_mb is None or _bytes(one.factory, dimensions) * texts / 1e6 <= most_mb
     ]
@@ -61,5 +62,5 @@ def _bytes(factory: str, dimensions: int) -> float:
     if factory.startswith("IVF"):
         size += 10
     if "fs" in factory:
-        size += dimensions / 8
+        size += dimensions / 6
     return size + (dimensions if "SQ8" in factory else 4 * dimensions)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from index.ranking.live import LIVE_FEATURES
 from stream.slates import SLATE_SCHEMA, Outcome, Slate, SlateCandidate, Trace
 
 if TYPE_CHECKING:
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from index.recall import Candidate
     from stream.triggers import Trigger
 
-__all__ = ["Thought", "chain_of", "dead_outcome", "demands_json", "slate_of", "superseded_record", "why_of"]
+__all__ = [
+    "Chosen",
+    "Thought",
+    "chain_of",
+    "dead_outcome",
+    "demands_json",
+    "slate_of",
+    "superseded_record",
+    "why_of",
+]
 
 
 class Thought(NamedTuple):
@@ -27,6 +37,14 @@ class Thought(NamedTuple):
     trigger: Trigger
     shopper: Shopper
     received_at: float
+
+
+class Chosen(NamedTuple):
+    """What recall made of one shopper's demands: the slate's items, the demands' weights, and the pool's sizes."""
+
+    candidates: Sequence[Candidate]
+    weights: Mapping[str, Mapping[str, float]]
+    pool: dict[str, int]
 
 
 def slate_of(thought: Thought, demands: DemandSet, candidates: Sequence[Candidate], made_at: int) -> Slate:
@@ -48,7 +66,7 @@ def slate_of(thought: Thought, demands: DemandSet, candidates: Sequence[Candidat
 def chain_of(
     thought: Thought,
     demands: DemandSet,
-    candidates: Sequence[Candidate],
+    chosen: Chosen,
     slate: Slate,
     catalog: Catalog,
     timings: Mapping[str, float],
@@ -81,7 +99,10 @@ def chain_of(
             "output_tokens": demands.output_tokens,
         },
         output=demands.raw_output,
-        demands=[asdict(demand) for demand in demands.demands],
+        demands=[
+            {**asdict(demand), "weight": dict(chosen.weights.get(demand.query, {}))}
+            for demand in demands.demands
+        ],
         rejected=[asdict(rejected) for rejected in demands.rejected],
         candidates=[
             {
@@ -89,11 +110,16 @@ def chain_of(
                 "title": _title(catalog, candidate.item),
                 "score": round(float(candidate.score), 6),
                 "query": candidate.query or "",
+                "why": candidate.why,
                 "channel": candidate.channel,
                 "ranks": candidate.ranks,
+                "parts": candidate.parts,
+                "features": candidate.features,
             }
-            for candidate in candidates
+            for candidate in chosen.candidates
         ],
+        features=list(LIVE_FEATURES),
+        pool=chosen.pool,
         timings_ms={
             "gate": float(trigger.made_at - trigger.sent_at),
             "queue": max(0.0, thought.received_at - trigger.made_at),

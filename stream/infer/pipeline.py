@@ -19,9 +19,10 @@ from redis.exceptions import RedisError
 
 from agents.demand import Demand, DemandSet, Rung
 from index.errors import EncoderUnavailableError
-from index.recall import Query, RecallRequest
+from index.recall import Act, Query, RecallRequest
 from stream.dead import dead_record
 from stream.infer.chain import (
+    Chosen,
     Thought,
     chain_of,
     dead_outcome,
@@ -30,7 +31,8 @@ from stream.infer.chain import (
     superseded_record,
     why_of,
 )
-from stream.infer.shopper import bought_items, shopper_of
+from stream.infer.evidence import evidence_of
+from stream.infer.shopper import bought_items, shopper_of, taken_items
 from stream.redis_client import patiently
 from stream.slates import Outcome, Served, SlateStore, Trace, Written
 
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from stream.settings import InferSettings, KafkaSettings
     from stream.triggers import Trigger
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "read_demands", "request_of"]
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class Pipeline:
         self._settings = settings
         self.outcomes: dict[str, int] = dict.fromkeys(Outcome, 0)
         self.rungs: dict[str, int] = {}
+        self.positions: dict[str, int] = {}
 
     async def serve(self, received: Sequence[Received]) -> None:
         """Serve every trigger of a batch; return when all is in Redis and acknowledged."""
@@ -137,7 +140,7 @@ class Pipeline:
             if before.version >= trigger.seq:
                 records.append(await self._served_before(trigger, before))
             else:
-                shopper = shopper_of(trigger, titles, _cached(cached))
+                shopper = shopper_of(trigger, titles, read_demands(cached))
                 thoughts.append(Thought(trigger, shopper, one.received_at))
         if not thoughts:
             return records
@@ -165,12 +168,13 @@ class Pipeline:
         batch: list[Written] = []
         traces: list[Trace] = []
         latest = self._recall.now.catalog
-        for thought, demands, found in zip(thoughts, sets, result.candidates, strict=True):
-            candidates = found
+        for place, (thought, demands) in enumerate(zip(thoughts, sets, strict=True)):
+            found = candidates = result.candidates[place]
             if latest is not recall.catalog:  # changed while the lists were made
                 candidates = [candidate for candidate in found if latest.is_offered(candidate.item)]
             slate = slate_of(thought, demands, candidates, made_at)
-            trace = chain_of(thought, demands, candidates, slate, recall.catalog, shared)
+            chosen = Chosen(candidates, result.demands[place], result.pools[place])
+            trace = chain_of(thought, demands, chosen, slate, recall.catalog, shared)
             cached_demands = demands_json(demands) if demands.rung == "llm" else None
             batch.append(Written(slate, trace, cached_demands))
             traces.append(trace)
@@ -185,12 +189,18 @@ class Pipeline:
             self.outcomes[outcome] += 1
             if new:
                 self.rungs[trace.rung] = self.rungs.get(trace.rung, 0) + 1
+                for candidate in trace.candidates:
+                    channel = candidate["channel"]
+                    self.positions[channel] = self.positions.get(channel, 0) + 1
             records.append((trace.user, msgspec.json.encode(trace)))
         return records
 
     def _recalled(self, recall: Recall, thoughts: list[Thought], sets: list[DemandSet]) -> RecallResult:
         """Candidates for every thought; popular ones where the encoder does not answer."""
-        requests = [self._request(thought, demands) for thought, demands in zip(thoughts, sets, strict=True)]
+        days = self._settings.bought_days
+        requests = [
+            request_of(thought, demands, days) for thought, demands in zip(thoughts, sets, strict=True)
+        ]
         try:
             return recall.recall(requests)
         except EncoderUnavailableError as error:
@@ -198,13 +208,6 @@ class Pipeline:
             for place, demands in enumerate(sets):
                 sets[place] = replace(demands, rung=Rung.POPULAR, note=f"{demands.note} {error}".strip())
             return recall.recall([replace(request, queries=()) for request in requests])
-
-    def _request(self, thought: Thought, demands: DemandSet) -> RecallRequest:
-        return RecallRequest(
-            queries=tuple(Query(d.query, 1.0, why_of(d, thought.shopper)) for d in demands.demands),
-            exclude=bought_items(thought.trigger, self._settings.bought_days),
-            categories=thought.shopper.categories,
-        )
 
     async def _served_before(self, trigger: Trigger, before: Served) -> tuple[str, bytes]:
         """The record of a trigger whose slate, or a newer one, is in Redis already."""
@@ -239,7 +242,22 @@ def _by_age(other: Received | None, one: Received) -> tuple[Received | None, Rec
     return (other, one) if one.trigger.seq >= other.trigger.seq else (one, other)
 
 
-def _cached(data: bytes | None) -> tuple[Demand, ...]:
+def request_of(thought: Thought, demands: DemandSet, bought_days: int) -> RecallRequest:
+    """What recall is asked for a shopper; what they bought within ``bought_days`` is left out."""
+    trigger = thought.trigger
+    return RecallRequest(
+        queries=tuple(
+            Query(d.query, 1.0, why_of(d, thought.shopper), evidence_of(d, trigger)) for d in demands.demands
+        ),
+        exclude=bought_items(trigger, bought_days),
+        categories=thought.shopper.categories,
+        acts=tuple(Act(item, weight) for item, weight in taken_items(trigger).items()),
+        user=trigger.user,
+        version=trigger.seq,
+    )
+
+
+def read_demands(data: bytes | None) -> tuple[Demand, ...]:
     """The shopper's last inferred demands; none where what Redis holds is of another version."""
     if data is None:
         return ()

@@ -117,6 +117,8 @@ class InferRole(Role):
         return {
             "outcomes": dict(self.pipeline.outcomes),
             "rungs": dict(self.pipeline.rungs),
+            "channels": list(self.living.now.channels),
+            "positions": dict(self.pipeline.positions),
             "lag": self.source.lag,
             "items": len(self.living.now.catalog),
             "catalog": self.living.statistics(),

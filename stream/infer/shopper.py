@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stream.gate.state.recent import Recent
     from stream.triggers import Trigger
 
-__all__ = ["Titles", "bought_items", "categories_by_weight", "shopper_of"]
+__all__ = ["Titles", "bought_items", "categories_by_weight", "shopper_of", "taken_items"]
 
 # How much an act says of what a shopper wants next; an impression is what we showed, not a wish.
 _WEIGHTS = {
@@ -27,6 +27,8 @@ _WEIGHTS = {
     "view": 1.0,
     "impression": 0.0,
 }
+_HALF_LIFE_DAYS = 7.0
+"""Age at which an act says half of what it said: a week ago a shopper had other plans."""
 _FIRST_MONDAY = date(1969, 12, 29)  # of week 0 in stream.gate.state.activity.week_of
 
 
@@ -84,6 +86,21 @@ def bought_items(trigger: Trigger, days: int) -> frozenset[str]:
     """Items the shopper bought within ``days`` before the trigger, as far as the snapshot reaches."""
     since = trigger.ts - days * DAY_MS
     return frozenset(r.item_id for r in trigger.recent if r.type == "order" and r.item_id and r.ts >= since)
+
+
+def taken_items(trigger: Trigger) -> dict[str, float]:
+    """By item what the shopper's acts with it say of what they want: by what they did and how long ago; 1 for the most."""
+    weights: defaultdict[str, float] = defaultdict(float)
+    for recent in trigger.recent:
+        if recent.item_id:
+            age = max(trigger.ts - recent.ts, 0) / DAY_MS
+            weights[recent.item_id] += _WEIGHTS.get(recent.type, 1.0) * 0.5 ** (age / _HALF_LIFE_DAYS)
+    largest = max(weights.values(), default=0.0)
+    return {
+        item: weight / largest
+        for item, weight in sorted(weights.items(), key=lambda entry: -entry[1])
+        if weight > 0
+    }
 
 
 def _category(recent: Recent, titles: Titles) -> str:

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import CatalogError, VectorIndex
+from index import CatalogError, Query, Recall, RecallRequest, VectorIndex
+from index.embeddings import open_embeddings
 from index.encoder import unit_rows
 from index.shards import Shards
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from index.encoder import Vectors
+    from tests.index.conftest import WordEncoder
 
 
 @settings(max_examples=30, deadline=None)
@@ -27,16 +36,46 @@ def test_parts_searched_together_give_the_answer_of_the_whole(sizes: list[int], 
     assert scores == pytest.approx(whole, abs=1e-6)
 
 
+class Broken:
+    """A part that cannot be reached."""
+
+    dimensions = 16
+    build_id = ""
+    added = np.empty((0, 16), np.float32)
+
+    def __len__(self) -> int:
+        return 5
+
+    def search(self, queries: object, k: int) -> Any:
+        raise ConnectionError
+
+
+def some(n: int, d: int = 16) -> Vectors:
+    return unit_rows(np.random.default_rng(0).normal(size=(n, d)))
+
+
 def test_a_part_that_fails_fails_the_whole() -> None:
-    class Broken:
-        def __len__(self) -> int:
-            return 5
-
-        def search(self, queries: object, k: int) -> object:
-            raise ConnectionError
-
-    good = VectorIndex.build(unit_rows(np.random.default_rng(0).normal(size=(4, 16))))
     with pytest.raises(ConnectionError):
-        Shards([good, Broken()]).search(unit_rows(np.ones((1, 16))), 2)  # type: ignore[list-item]
-    with pytest.raises(CatalogError):
-        Shards([])
+        Shards([VectorIndex.build(some(4)), Broken()]).search(some(1), 2)
+
+
+def test_no_parts_and_parts_that_do_not_belong_together_are_refused() -> None:
+    other = VectorIndex.build(some(4, 8))
+    for parts in ([], [VectorIndex.build(some(4)), other]):
+        with pytest.raises(CatalogError, match="cannot be searched as one"):
+            Shards(parts)
+
+
+def test_recall_over_parts_answers_as_over_the_whole(shop: Path, encoder: WordEncoder) -> None:
+    whole = Recall.open(shop, encoder)
+    vectors = open_embeddings(shop).astype(np.float32)
+    build = whole.vectors.build_id
+    parts = [VectorIndex.build(part) for part in np.array_split(vectors, 3)]
+    for part in parts:
+        part.build_id = build
+    sharded = Recall(whole.catalog, encoder, Shards(parts), beside=whole.beside)  # type: ignore[arg-type]  # it reads no more than VectorSearch has
+    request = RecallRequest((Query("oat milk"), Query("rye bread")), limit=5)
+    found, expected = (each.recall([request]).candidates[0] for each in (sharded, whole))
+    assert found
+    assert [one.item for one in found] == [one.item for one in expected]
+    assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-3)

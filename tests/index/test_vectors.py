@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from index import CatalogDamagedError, CatalogMissingError, EncoderMismatchError, Manifest, VectorIndex
-from index.choice import GRAPH, IndexChoice
+from index.choice import EXACT_UP_TO, IndexChoice, default_choice
 from index.encoder import unit_rows
 from index.manifest import FileRecord, file_sha256
+from index.vectors import read_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,11 +36,48 @@ def test_a_flat_index_gives_the_exact_answer_for_one_query_and_for_many(queries:
 
 def test_a_graph_finds_most_of_the_exact_answer(tmp_path: Path) -> None:
     vectors = directions(3_000)
-    graph = VectorIndex.build(vectors, GRAPH)
+    graph = VectorIndex.build(vectors, IndexChoice(factory="HNSW32", breadth=256))
     _, found = graph.search(directions(50, seed=1), 20)
     _, exact = VectorIndex.build(vectors, IndexChoice(factory="Flat")).search(directions(50, seed=1), 20)
     shared = [len(set(a) & set(b)) / 20 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]
     assert np.mean(shared) > 0.9
+
+
+def test_the_type_goes_by_how_many_texts_there_are_and_by_what_their_dimensions_allow() -> None:
+    assert default_choice(EXACT_UP_TO, 384).kind == "flat"
+    many = default_choice(1_000_000, 384)
+    assert (many.factory, many.kind) == ("IVF4096,PQ128x4fsr,Refine(SQ8)", "ivf")
+    assert many.refine > 1
+    assert default_choice(1_000_000, 1024).factory == "IVF4096,PQ256x4fsr,Refine(SQ8)"
+    assert default_choice(1_000_000, 385).factory == "IVF4096,SQ8"
+    assert default_choice(200_000, 384).breadth < many.breadth
+
+
+@pytest.mark.parametrize("dimensions", [30, 32, 35])
+def test_what_is_chosen_for_many_texts_finds_most_of_the_exact_answer_from_its_file(
+    dimensions: int, tmp_path: Path
+) -> None:
+    vectors, queries = directions(6_000, dimensions), directions(50, dimensions, 1)
+    choice = default_choice(1_000_000, dimensions)
+    choice = choice.model_copy(update={"factory": choice.factory.replace("4096", "64"), "breadth": 64})
+    VectorIndex.build(vectors, choice).save(tmp_path / "index")
+    _, found = VectorIndex(read_index(tmp_path / "index"), choice).search(queries, 20)
+    _, exact = VectorIndex.build(vectors).search(queries, 20)
+    shared = [len(set(a) & set(b)) / 20 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]
+    assert np.mean(shared) > 0.8  # directions at random are the hardest to shorten
+
+
+@pytest.mark.parametrize("factory", ["Flat", "SQ8", "HNSW8,SQ8", "IVF16,SQ8", "IVF16,PQ8x4fsr,Refine(SQ8)"])
+def test_an_open_index_answers_as_the_built_one_even_when_its_file_is_gone(
+    factory: str, tmp_path: Path
+) -> None:
+    built = VectorIndex.build(directions(2_000), IndexChoice(factory=factory, breadth=8))
+    built.save(tmp_path / "index")
+    opened = VectorIndex(read_index(tmp_path / "index"), built.choice)
+    (tmp_path / "index").unlink()
+    gc.collect()
+    queries = directions(5, seed=1)
+    assert opened.search(queries, 20)[1].tolist() == built.search(queries, 20)[1].tolist()
 
 
 def test_a_search_for_more_than_there_is_gives_all_there_is() -> None:

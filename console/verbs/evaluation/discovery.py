@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path  # noqa: TC003  # typer reads the annotation at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.errors import ConsoleError
+from console.verbs.evaluation.options import (
+    AsJson,
+    Catalog,
+    Cutoff,
+    Events,
+    Seed,
+    of_training,
+    telling,
+)
 from console.verbs.evaluation.purchases import moment_of, read_purchases
 
 if TYPE_CHECKING:
     from index.evaluate.discovery import AtShare
 
-_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
+_SHARES = (0.0, 0.05, 0.1, 0.2)
 
 
 def discovery(
-    events: Annotated[
-        Path,
-        typer.Option(
-            help="Purchases: a CSV file of Online Retail, or events as .jsonl, .jsonl.gz, .parquet."
-        ),
-    ],
-    cutoff: Annotated[str, typer.Option(help="Day (2011-09-01, 00:00 UTC) that ends the history.")],
+    events: Events,
+    cutoff: Cutoff,
     share: Annotated[
         list[float] | None,
         typer.Option(
             help="Share of all places kept for discovery; repeat for more. The first is compared with."
         ),
     ] = None,
-    catalog: Annotated[
-        Path | None, typer.Option(help="Titles and categories of the items in a file of one's own events.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling for confidence intervals.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    catalog: Catalog = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Loss, breadth, coverage, exposure and novelty of slates of new items by the share kept for discovery."""
-    from rich.status import Status  # noqa: PLC0415
-
     from console.output import console, print_json  # noqa: PLC0415
     from index.evaluate.discovery import at_shares  # noqa: PLC0415
     from index.evaluate.slate import split  # noqa: PLC0415
     from index.ranking.features import Knowledge  # noqa: PLC0415
-    from index.ranking.learned import Fused, gather, train  # noqa: PLC0415
+    from index.ranking.learned import Fused, train  # noqa: PLC0415
+    from index.ranking.lessons import gather  # noqa: PLC0415
 
     shares = share or list(_SHARES)
     for one in shares:
@@ -55,16 +55,10 @@ def discovery(
     cut = split(bought.log, moment)
     task = cut.task("novel")
     vectors = bought.vectors()
-    with Status("fused: learning", console=console) as status:
-        if as_json:
-            status.stop()
-
-        def told(done: int, whole: int) -> None:
-            status.update(f"fused: learning from earlier moments {done}/{whole}")
-
-        samples = gather(cut.history, moment, ["novel"], vectors, progress=told)
+    with telling(quiet=as_json) as tell:
+        samples = gather(cut.history, moment, ["novel"], vectors, progress=of_training(tell))
         fused = Fused(Knowledge(cut.history, moment, vectors), train(samples["novel"], "novel"))
-        status.update("making slates")
+        tell("making slates")
         names = [bought.log.users[user] for user in task.users]
         report = at_shares(fused, task, shares, names=names, category=bought.category, seed=seed)
     if as_json:
@@ -89,7 +83,7 @@ def _show(report: list[AtShare], title: str) -> None:
     from console.output import console  # noqa: PLC0415
 
     table = Table(title=title, title_justify="left")
-    for name in ("share", "met", "NDCG@20", "loss", "HR@50", "coverage@50", *report[0].exposure):
+    for name in ("share", "met", "farthest", "NDCG@20", "loss", "HR@50", "coverage@50", *report[0].exposure):
         table.add_column(name, justify="right")
     table.add_column("categories", justify="right")
     table.add_column("novelty", justify="right")
@@ -97,6 +91,7 @@ def _show(report: list[AtShare], title: str) -> None:
         table.add_row(
             f"{one.share:.0%}",
             f"{one.met:.2%}",
+            f"{100 * one.farthest:.2f} pp",
             f"{one.ndcg_20.mean:.4f}",
             f"{one.loss.mean:+.1%} [{one.loss.low:+.1%}, {one.loss.high:+.1%}]",
             f"{one.hr_50.mean:.4f}",

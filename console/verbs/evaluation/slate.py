@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  # typer reads the annotation at run time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from console.errors import ConsoleError
+from console.verbs.evaluation.options import (
+    AsJson,
+    Catalog,
+    Cutoff,
+    Events,
+    Seed,
+    of_training,
+    telling,
+)
 from console.verbs.evaluation.purchases import moment_of, read_purchases
 
 if TYPE_CHECKING:
@@ -30,13 +38,8 @@ _DEFAULT = (
 
 
 def slate(
-    events: Annotated[
-        Path,
-        typer.Option(
-            help="Purchases: a CSV file of Online Retail, or events as .jsonl, .jsonl.gz, .parquet."
-        ),
-    ],
-    cutoff: Annotated[str, typer.Option(help="Day (2011-09-01, 00:00 UTC) that ends the history.")],
+    events: Events,
+    cutoff: Cutoff,
     channel: Annotated[
         list[str] | None,
         typer.Option(help="A channel to measure; repeat for more. `all` for every one."),
@@ -45,11 +48,9 @@ def slate(
         Literal["novel", "all", "both"],
         typer.Option(help="Only items new to the shopper, all items, or both."),
     ] = "both",
-    catalog: Annotated[
-        Path | None, typer.Option(help="Titles and categories of the items in a file of one's own events.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling for confidence intervals.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    catalog: Catalog = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Hit rate, recall, NDCG and coverage of slates for the day each shopper came back after the cutoff."""
     from console.output import console, print_json  # noqa: PLC0415
@@ -91,26 +92,17 @@ def _measure(
     *,
     quiet: bool,
 ) -> dict[str, dict[str, Any]]:
-    from rich.status import Status  # noqa: PLC0415
-
-    from console.output import console  # noqa: PLC0415
     from index.evaluate.slate import evaluate  # noqa: PLC0415
     from index.evaluate.slate_channels import Channels, Source  # noqa: PLC0415
 
     tasks = {rule: cut.task(rule) for rule in rules}
     source = Source(cut.history, cut.cutoff, vectors, category)
     results: dict[Rule, dict[str, Result]] = {rule: {} for rule in rules}
-    with Status("", console=console) as status:
-        if quiet:
-            status.stop()
-
-        def told(done: int, whole: int) -> None:
-            status.update(f"fused: learning from earlier moments {done}/{whole}")
-
-        channels = Channels(source, rules, progress=told)
+    with telling(quiet=quiet) as tell:
+        channels = Channels(source, rules, progress=of_training(tell))
         for name in names:
             for rule in rules:
-                status.update(f"{rule}: {name}")
+                tell(f"{rule}: {name}")
                 results[rule][name] = evaluate(channels.get(name, rule), tasks[rule], seed=seed)
     return {rule: _report(tasks[rule], results[rule], seed) for rule in rules}
 

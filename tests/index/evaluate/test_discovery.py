@@ -7,7 +7,8 @@ from index.channels.purchases import DAY_MS, Purchases
 from index.evaluate.discovery import at_shares
 from index.evaluate.slate import split
 from index.ranking.features import Knowledge
-from index.ranking.learned import Fused, gather, train
+from index.ranking.learned import Fused, train
+from index.ranking.lessons import gather
 
 pytestmark = pytest.mark.real  # trains a model
 
@@ -41,6 +42,7 @@ def test_the_share_is_met_and_what_is_new_is_shown_more() -> None:
     for one in (tenth, fifth):
         assert one.short == 0
         assert one.met == pytest.approx(one.share, abs=0.01)
+        assert one.farthest < 0.01
         assert one.exposure["any"] >= one.met
     assert fifth.exposure["any"] >= tenth.exposure["any"] >= none.exposure["any"]
     assert none.loss.low <= 0 <= none.loss.high

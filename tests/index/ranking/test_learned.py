@@ -8,9 +8,9 @@ import pytest
 from index.channels.purchases import DAY_MS, Purchases
 from index.errors import CatalogDamagedError, CatalogError
 from index.evaluate.slate import evaluate, split
-from index.ranking.diversity import diversify
 from index.ranking.features import FEATURES, Knowledge
-from index.ranking.learned import Fused, Ranker, gather, train
+from index.ranking.learned import Fused, Ranker, train
+from index.ranking.lessons import Lessons, gather
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,12 +97,18 @@ def test_a_damaged_ranker_is_refused(tmp_path: Path) -> None:
         Ranker.load(path)
 
 
-def test_values_fall_from_place_to_place_and_the_head_keeps_its_order() -> None:
-    random = np.random.default_rng(0)
-    vectors = random.normal(size=(30, 4)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    relevance = random.random(30)
-    chosen, values = diversify(relevance, vectors, 20, head=5)
-    assert chosen[:5].tolist() == np.argsort(-relevance)[:5].tolist()
-    assert (np.diff(values) <= 1e-12).all()
-    assert len(set(chosen.tolist())) == 20
+def test_two_moments_share_what_is_the_same_and_learn_what_they_would_alone() -> None:
+    log = shop()
+    lessons = Lessons(log, ["novel"])
+    for now in (NOW, NOW - 14 * DAY_MS):
+        shared = lessons.samples(now, (14, 28))["novel"]
+        alone = gather(log, now, ["novel"], gaps=(14, 28))["novel"]
+        np.testing.assert_array_equal(shared.features, alone.features)
+        np.testing.assert_array_equal(shared.hit, alone.hit)
+        np.testing.assert_array_equal(shared.sizes, alone.sizes)
+
+
+def test_all_hits_and_about_a_quarter_of_the_misses_are_trained_on() -> None:
+    samples = gather(shop().before(NOW), NOW, ["all"], gaps=(14,))["all"]
+    assert samples.sizes.sum() == len(samples.hit)
+    assert 0 < samples.hit.mean() < 0.6

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.errors import CatalogError
-from index.ranking.diversity import diversify
+from index.ranking.diversity import FLOOR, HEAD, STRENGTH
 from index.ranking.slate import Pool, arrange, coarse, rank
 
 if TYPE_CHECKING:
@@ -74,10 +74,16 @@ def test_places_for_discovery_are_filled_evenly_as_far_as_there_are_candidates(
 def test_without_caps_and_discovery_the_order_is_that_of_marginal_relevance(pool: Pool, limit: int) -> None:
     if pool.vectors is None or not len(pool):
         return
-    chosen, values = diversify(pool.relevance, pool.vectors, limit)
-    slate = arrange(pool, limit)
-    np.testing.assert_allclose([one.score for one in slate], values, atol=1e-6)
-    assert [one.at for one in slate] == chosen.tolist()
+    likeness = STRENGTH * np.maximum(pool.vectors @ pool.vectors.T - FLOOR, 0.0)
+    chosen: list[int] = []
+    for one in arrange(pool, limit):
+        near = likeness[chosen].max(axis=0) if len(chosen) >= HEAD else np.zeros(len(pool))
+        value = pool.relevance - near
+        value[chosen] = -np.inf
+        assert one.at == value.argmax()
+        assert one.score == pytest.approx(value[one.at], abs=1e-6)
+        chosen.append(one.at)
+    assert len(chosen) == min(limit, len(pool))
 
 
 @given(pools(), st.integers(1, 40), st.integers(0, 5))

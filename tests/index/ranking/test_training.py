@@ -8,7 +8,8 @@ import pytest
 
 from index.channels.purchases import DAY_MS, Purchases
 from index.errors import CatalogDamagedError, CatalogError
-from index.ranking.training import Learnt, check, learn
+from index.ranking.live_ranker import LIVE_RANKER
+from index.ranking.training import Course, Learnt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +30,8 @@ def shop(users: int) -> Purchases:
 
 @pytest.fixture(scope="module")
 def learnt() -> Learnt:
-    log = shop(60)
-    return learn(log, held_out=check(log))
+    course = Course(shop(60))
+    return course.learn(held_out=course.check())
 
 
 def test_what_is_learnt_comes_back_and_replaces_what_was_there(learnt: Learnt, tmp_path: Path) -> None:
@@ -45,11 +46,26 @@ def test_what_is_learnt_comes_back_and_replaces_what_was_there(learnt: Learnt, t
     assert sorted(one.name for one in tmp_path.iterdir()) == ["ranking"]
 
 
-def test_the_held_out_month_is_measured_for_both_rules(learnt: Learnt) -> None:
+def test_the_held_out_weeks_are_measured_for_both_rules(learnt: Learnt) -> None:
     held_out = learnt.manifest["held_out"]
     for rule in ("novel", "all"):
         assert 0 < held_out[rule]["fused"]["NDCG@20"] <= 1
         assert 0 < held_out[rule]["ease"]["HR@50"] <= 1
+
+
+def test_a_live_ranker_in_the_folder_stays(learnt: Learnt, tmp_path: Path) -> None:
+    place = tmp_path / "ranking"
+    place.mkdir()
+    (place / LIVE_RANKER).write_text("{}")
+    learnt.save(place)
+    learnt.save(place)
+    assert (place / LIVE_RANKER).read_text() == "{}"
+    assert Learnt.open(place).items == learnt.items
+
+
+def test_the_check_shares_its_moments_and_changes_nothing(learnt: Learnt) -> None:
+    alone = Course(shop(60)).learn()
+    assert alone.manifest["importance"] == learnt.manifest["importance"]
 
 
 def test_an_altered_file_is_refused(learnt: Learnt, tmp_path: Path) -> None:
@@ -75,4 +91,4 @@ def test_a_folder_of_something_else_is_left_alone(learnt: Learnt, tmp_path: Path
 
 def test_too_few_shoppers_are_an_error_that_counts_them() -> None:
     with pytest.raises(CatalogError, match="Only 5 of 5 shoppers"):
-        learn(shop(5))
+        Course(shop(5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,22 @@ def test_a_type_that_cannot_be_built_is_told_and_the_others_are_measured() -> No
     assert found[1].recall == 1.0
 
 
+def test_a_type_with_two_passes_is_measured_at_each_breadth_with_each_share_scored_again() -> None:
+    vectors, queries = some(6_000), some(60, 1)
+    (one,) = (each for each in candidates(6_000, 32) if "Refine" in each.factory)
+    found = list(measure(vectors, queries, [replace(one, breadths=(64, 512), refines=(1, 20))], calls=2))
+    assert [(each.choice.breadth, each.choice.refine) for each in found] == [
+        (64, 1),
+        (64, 20),
+        (512, 1),
+        (512, 20),
+    ]
+    recall = [each.recall for each in found]
+    assert recall[0] < recall[1]
+    assert recall[2] < recall[3]
+    assert recall[3] > 0.97
+
+
 def test_too_few_queries_are_an_error() -> None:
     with pytest.raises(CatalogError, match="too few"):
         list(measure(some(50), some(2, 1), [Candidate("Flat")]))
@@ -68,7 +85,7 @@ def test_too_few_queries_are_an_error() -> None:
 
 def test_the_quickest_that_is_good_enough_is_picked_and_of_equals_the_smallest() -> None:
     def one(factory: str, recall: float, ms: float, mb: float) -> Measured:
-        return Measured(IndexChoice(factory=factory), recall, recall, ms, ms * 2, mb)
+        return Measured(IndexChoice(factory=factory), recall, recall, ms, ms * 2, ms, ms, mb)
 
     found = [
         one("Flat", 1.0, 9, 150),

@@ -129,6 +129,25 @@ async def test_a_trigger_read_again_is_served_once_and_its_record_is_the_same(
     assert pipeline.rungs == {"llm": 1}
 
 
+async def test_the_parts_of_every_position_add_up_to_its_score_in_slate_trace_and_record(
+    served: tuple[Pipeline, SlateStore, Sent],
+) -> None:
+    pipeline, store, sent = served
+    await pipeline.serve([received("ann", 1)])
+    slate, trace = await store.slate("ann"), await store.trace("ann")
+    assert slate is not None
+    assert trace is not None
+    assert trace.candidates
+    for shown, told in zip(slate.candidates, trace.candidates, strict=True):
+        assert shown.score == told["score"] == round(sum(told["parts"].values()), 6)
+        assert (shown.channel, shown.why) == (told["channel"], told["why"])
+        assert len(told["features"]) == len(trace.features)
+    assert sent.records[-1][1]["candidates"] == trace.candidates
+    assert trace.demands[0]["weight"]["weight"] == 1.0
+    assert trace.pool["all"] == 3
+    assert sum(pipeline.positions.values()) == len(trace.candidates)
+
+
 async def test_an_older_trigger_never_replaces_a_newer_slate(
     served: tuple[Pipeline, SlateStore, Sent],
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from agents.demand import Demand
 from stream.gate.state.ledger import DAY_MS, LedgerEntry, week_of
 from stream.gate.state.recent import Recent
-from stream.infer.shopper import bought_items, categories_by_weight, shopper_of
+from stream.infer.shopper import bought_items, categories_by_weight, shopper_of, taken_items
 from stream.triggers import Trigger
 
 NOW = 1_735_689_600_000  # Wednesday 2025-01-01
@@ -78,3 +78,19 @@ def test_what_was_bought_lately_is_left_out_of_the_slate(age_days: int, left_out
 def test_cached_demands_are_handed_on() -> None:
     cached = (Demand("garlic bread", "llm", (), 0.5),)
     assert shopper_of(trigger(), Shelf(), cached).cached == cached
+
+
+def test_what_was_taken_weighs_by_the_act_and_by_its_age() -> None:
+    found = taken_items(
+        trigger(
+            act("order", "soap", ts=NOW - 14 * DAY_MS),
+            act("view", "milk"),
+            act("view", "milk", ts=NOW - 7 * DAY_MS),
+            act("impression", "bread"),
+            act("search", query="tea"),
+        )
+    )
+    assert list(found) == ["milk", "soap"]
+    assert found["milk"] == 1.0
+    assert found["soap"] == pytest.approx(5 / 4 / 1.5)
+    assert taken_items(trigger(act("impression", "bread"))) == {}

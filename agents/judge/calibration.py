@@ -1,0 +1,181 @@
+"""What the judge learnt: three sets of curves, how they are put together, and the score below which it rejects."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+
+from agents.errors import CalibrationError
+from agents.judge.curves import Curves, Steps
+from agents.judge.features import ANSWERABLE, GROUNDED, NEW, Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+__all__ = ["FAULTS_OF", "Calibration", "Scores"]
+
+_VERSION: Final = 1
+_PARTS: Final = ("answerable", "grounded", "new")
+FAULTS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "answerable": frozenset({"wrong attribute", "absent product"}),
+    "grounded": frozenset({"other shopper"}),
+    "new": frozenset({"copy", "leak"}),
+}
+"""Which faults each part learns to find."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Of n demands.
+
+    Attributes:
+        parts: (n, 3) for answerable, grounded and new the chance, 0 to 1, where half of what it sees are faults.
+        score: (n,) the calibrated chance of being good.
+    """
+
+    parts: npt.NDArray[np.float64]
+    score: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Fitted on labelled demands; ``making`` tells of which, ``threshold`` is the least score that is kept."""
+
+    answerable: Curves
+    grounded: Curves
+    new: Curves
+    whole: Curves
+    steps: Steps
+    threshold: float
+    making: Mapping[str, Any]
+
+    @classmethod
+    def fit(
+        cls,
+        measured: Measured,
+        faults: Sequence[str],
+        chosen: Measured,
+        chosen_faults: Sequence[str],
+        making: Mapping[str, Any],
+    ) -> Self:
+        """Fit the curves to one set of labelled demands, and calibrate and choose the threshold on another.
+
+        Args:
+            measured: Of the first set.
+            faults: Its labels, "" for a good demand.
+            chosen: Of the second set: later months or other shoppers.
+            chosen_faults: Its labels.
+            making: How both were made; kept with the calibration.
+
+        Raises:
+            CalibrationError: One of the sets lacks good or faulty demands.
+        """
+        labels = np.array(faults)
+        good = labels == ""
+        curves = {}
+        for part, names in zip(_PARTS, (ANSWERABLE, GROUNDED, NEW), strict=True):
+            values = getattr(measured, part)
+            wanted = good | np.isin(labels, sorted(FAULTS_OF[part]))
+            values, right = values[wanted], good[wanted]
+            if part == "grounded":
+                # A shop that learnt nothing of what is bought together is judged too.
+                blind = values.copy()
+                blind[:, :2] = np.nan
+                values, right = np.vstack([values, blind]), np.r_[right, right]
+            curves[part] = Curves.fit(names, values, right)
+        made = cls(**curves, whole=_NOTHING, steps=Steps((0.0,), (0.5,)), threshold=0.5, making=making)
+        whole = Curves.fit(_PARTS, made._odds(measured), good)
+        odds = whole.log_odds(made._odds(chosen))
+        later = np.array(chosen_faults) == ""
+        steps = Steps.fit(odds, later)
+        return cls(
+            **curves, whole=whole, steps=steps, threshold=_threshold(steps(odds), later), making=making
+        )
+
+    def scores(self, measured: Measured) -> Scores:
+        """Score what was measured."""
+        odds = self._odds(measured)
+        return Scores(1.0 / (1.0 + np.exp(-odds)), self.steps(self.whole.log_odds(odds)))
+
+    def _odds(self, measured: Measured) -> npt.NDArray[np.float64]:
+        return np.column_stack(
+            [
+                curves.log_odds(values)
+                for curves, values in (
+                    (self.answerable, measured.answerable),
+                    (self.grounded, measured.grounded),
+                    (self.new, measured.new),
+                )
+            ]
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON beside its place and put it there whole."""
+        parts = {part: getattr(self, part).to_json() for part in (*_PARTS, "whole")}
+        steps = {"at": self.steps.at, "chance": self.steps.chance}
+        document = {
+            "version": _VERSION,
+            "making": self.making,
+            "threshold": self.threshold,
+            "steps": steps,
+            **parts,
+        }
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Self:
+        """Read what `save` wrote; the one that comes with Nearline if no file is named.
+
+        Raises:
+            CalibrationError: The file is missing or holds something else.
+        """
+        source = path if path is not None else files("agents.judge").joinpath("calibration.json")
+        try:
+            found = json.loads(source.read_text(encoding="utf-8"))
+            if not isinstance(found, dict) or found.get("version") != _VERSION:
+                raise CalibrationError(
+                    f"{source} is no calibration of version {_VERSION}.", way_out="Fit the judge anew."
+                )
+            names = (ANSWERABLE, GROUNDED, NEW, _PARTS)
+            curves = {
+                part: Curves.from_json(found[part], of)
+                for part, of in zip((*_PARTS, "whole"), names, strict=True)
+            }
+            steps = Steps(
+                tuple(map(float, found["steps"]["at"])), tuple(map(float, found["steps"]["chance"]))
+            )
+            return cls(**curves, steps=steps, threshold=float(found["threshold"]), making=found["making"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CalibrationError(
+                f"{source} holds no calibration of the judge ({error}).",
+                way_out="Name a file that `nearline judge fit` wrote, or unset agents.judge.calibration.",
+            ) from error
+
+
+_NOTHING: Final = Curves((), (), (), (), (), 0.0)
+
+
+def _threshold(score: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> float:
+    """The score that makes the least of four as large as may be: precision and recall of finding faults and of keeping."""
+    best, chosen = -1.0, 0.5
+    for value in np.unique(np.quantile(score, np.linspace(0.02, 0.98, 97))):
+        kept = score >= value
+        right = (~kept & ~good).sum(), (kept & good).sum()
+        least = min(
+            right[0] / max(1, (~kept).sum()),
+            right[0] / max(1, (~good).sum()),
+            right[1] / max(1, kept.sum()),
+            right[1] / max(1, good.sum()),
+        )
+        if least > best:
+            best, chosen = float(least), float(value)
+    return round(chosen, 4)

@@ -1,0 +1,212 @@
+"""The loaded student: questions in, phrases of the catalogue out."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from agents.distill.form import BETWEEN, CLOSE, OPEN, phrases
+from agents.distill.tokenizer import words_only
+from agents.errors import ModelError
+from agents.runtime.student.search import Ask, Search
+from agents.runtime.student.trie import ROOT, Trie
+from agents.words import normal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+__all__ = ["KNOWN", "NEW", "Engine", "Question", "Written"]
+
+KNOWN: Final = 0
+"""A phrase that the student was trained on."""
+NEW: Final = 1
+"""A phrase that came into the catalogue later."""
+
+# So many times the phrases wanted are searched before they are ordered by what is personal.
+_WIDER: Final = 2.5
+_LEAST_SHARE: Final = 1e-5
+
+_FILES: Final = ("config.json", "model.safetensors", "tokenizer.json", "phrases.tsv", "student.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for one shopper.
+
+    Attributes:
+        text: The whole text up to the first phrase of the answer.
+        known: How many phrases are wanted of those that the student was trained on.
+        new: How many of those that came later.
+        banned: Phrases not to be written, such as titles just bought, as `agents.words.normal` has them.
+        deadline: ``time.monotonic`` seconds.
+    """
+
+    text: str
+    known: int
+    new: int = 0
+    banned: frozenset[str] = frozenset()
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a question.
+
+    Attributes:
+        phrases: The phrases, the likeliest first; new ones stand among the known ones by their rank.
+        probabilities: Of each, among all phrases of its kind.
+        read: Tokens of the question.
+        fed: Tokens read while writing.
+        late: Whether the deadline ended it.
+    """
+
+    phrases: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    read: int
+    fed: int
+    late: bool
+
+
+class Engine:
+    """A student with the phrases it may write. Not safe for several threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load (a second, after torch).
+
+        Raises:
+            ModelError: the folder is no student.
+        """
+        missing = [file for file in _FILES if not (folder / file).is_file()]
+        if missing:
+            raise ModelError(
+                f"{folder} is no student: {', '.join(missing)} missing.",
+                way_out="Name a folder that `nearline distill train` wrote.",
+            )
+        transformers_logging.disable_progress_bar()
+        try:
+            self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self.model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+            ).eval()
+            self.facts: dict[str, Any] = json.loads((folder / "student.json").read_text(encoding="utf-8"))
+            rows = (folder / "phrases.tsv").read_text(encoding="utf-8").splitlines()
+            self._usual = {phrase: float(share) for phrase, share in (row.split("\t") for row in rows)}
+        except Exception as error:
+            # Tokenizers raise plain Exception; whatever it is, the folder cannot be used.
+            raise ModelError(
+                f"the student in {folder} cannot be loaded: {error}.", way_out="Train it again."
+            ) from error
+        ends = (self.tokenizer.token_to_id(BETWEEN), self.tokenizer.token_to_id(CLOSE))
+        self._search = Search(self.model, ends)
+        self._apart = words_only(self.tokenizer)
+        self._alike: dict[str, list[int]] = {}
+        self.trie = Trie({})
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The phrases that the student was trained on."""
+        return tuple(self._usual)
+
+    @property
+    def new(self) -> int:
+        """How many phrases may be written that the student was not trained on."""
+        return int(self.trie.counts[NEW:, ROOT].sum())
+
+    def offer(self, titles: Iterable[str], *, longest: int = 10_000) -> None:
+        """Let these titles be written, and no others.
+
+        Phrases that the student knows are spelt as it learnt them. Others are spelt by their words, as it saw every
+        title now and then, because as a whole they have no token.
+
+        Args:
+            titles: Titles of the catalogue as they are.
+            longest: Phrases of more characters are left out.
+        """
+        offered = [phrase for phrase in phrases(titles) if len(phrase) <= longest]
+        kinds = [KNOWN if phrase in self._usual else NEW for phrase in offered]
+        spelt = {}
+        for way, kind in ((self.tokenizer, KNOWN), (self._apart, NEW)):
+            chosen = [phrase for phrase, own in zip(offered, kinds, strict=True) if own == kind]
+            spelt |= {phrase: one.ids for phrase, one in zip(chosen, way.encode_batch(chosen), strict=True)}
+        self.trie = Trie(spelt, [KNOWN if phrase in self._usual else NEW for phrase in spelt])
+        self._alike = {}
+        for phrase, number in self.trie.number.items():
+            self._alike.setdefault(normal(phrase), []).append(number)
+
+    def write(self, questions: Sequence[Question], *, personal: float = 0.0) -> list[Written]:
+        """Answer a batch.
+
+        Args:
+            questions: Of the shoppers.
+            personal: How much of what everybody wants is taken away: phrases that the student knows are ordered by
+                log p - personal x log (share of the phrase among all that was wanted), as in maximum mutual information
+                decoding (Li and others, "A Diversity-Promoting Objective Function for Neural Conversation Models",
+                NAACL 2016).
+        """
+        wider = _WIDER if personal else 1.0
+        read = [encoding.ids for encoding in self.tokenizer.encode_batch([one.text for one in questions])]
+        asks = [
+            Ask(
+                ids,
+                {KNOWN: round(wider * one.known), NEW: one.new},
+                frozenset(at for phrase in one.banned for at in self._alike.get(phrase, ())),
+                one.deadline,
+            )
+            for ids, one in zip(read, questions, strict=True)
+        ]
+        written = []
+        for one, ids, found in zip(questions, read, self._search(self.trie, asks), strict=True):
+            known = self._personal(found.phrases.get(KNOWN, []), personal)[: one.known]
+            ranked = _spread(known, found.phrases.get(NEW, []))
+            written.append(
+                Written(
+                    tuple(self.trie.phrases[phrase] for phrase, _ in ranked),
+                    tuple(float(np.exp(score)) for _, score in ranked),
+                    len(ids),
+                    found.fed,
+                    found.late,
+                )
+            )
+        return written
+
+    def _personal(self, found: list[tuple[int, float]], personal: float) -> list[tuple[int, float]]:
+        if not personal:
+            return found
+        floor = _LEAST_SHARE
+        return sorted(
+            found,
+            key=lambda one: personal * math.log(self._usual[self.trie.phrases[one[0]]] + floor) - one[1],
+        )
+
+    def write_freely(self, texts: Sequence[str], *, tokens: int = 120) -> list[str]:
+        """What the student writes after each text, opening included, by greedy decoding over its whole vocabulary.
+
+        Args:
+            texts: Questions up to the opening of the answer, which each must end with.
+            tokens: Most tokens of an answer.
+        """
+        answers = []
+        for text in texts:
+            ids = torch.tensor([self.tokenizer.encode(text.removesuffix(OPEN)).ids])
+            with torch.inference_mode():
+                out = self.model.generate(
+                    input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False
+                )
+            answers.append(self.tokenizer.decode(out[0, ids.shape[1] :].tolist(), skip_special_tokens=True))
+        return answers
+
+
+def _spread(known: list[tuple[int, float]], new: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Both lists in one, the new ones at even distances; each list keeps its order."""
+    places = [((at + 1) / (len(known) + 1), 0, one) for at, one in enumerate(known)]
+    places += [((at + 1) / (len(new) + 1), 1, one) for at, one in enumerate(new)]
+    return [one for *_, one in sorted(places, key=lambda place: place[:2])]

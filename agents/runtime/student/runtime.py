@@ -1,0 +1,190 @@
+"""The student as a runtime: batches of requests in, answers out, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.distill.form import OPEN, PROMPT, labels
+from agents.errors import BadAnswer, GenerationError, ModelError, TooLate
+from agents.prompts import load
+from agents.runtime.protocol import Generation
+from agents.runtime.threads import wise_threads
+from agents.words import normal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from agents.prompts import Prompt
+    from agents.runtime.protocol import Request
+    from agents.runtime.student.engine import Engine, Question, Written
+    from agents.settings import StudentSettings
+    from agents.structured import Structure
+
+__all__ = ["StudentRuntime"]
+
+_log = logging.getLogger(__name__)
+
+
+class StudentRuntime:
+    """Answers batches one after another; each is searched together.
+
+    An answer is always valid: its queries are phrases of the catalogue. A request's temperature, seed and limit of
+    tokens do not matter, because the likeliest phrases are searched and not drawn; diversity comes from asking for
+    many of them, and from the share that is kept for what is new in the catalogue.
+    """
+
+    name = "student"
+
+    def __init__(self, settings: StudentSettings, titles: Iterable[str] = ()) -> None:
+        """Load the student (a second, after torch).
+
+        Args:
+            settings: Which, and how.
+            titles: The catalogue's titles; of a student whose shop is not known, those it was trained on.
+
+        Raises:
+            ModelError: the extra is not installed, or the folder is no student.
+        """
+        if not settings.model:
+            raise ModelError(
+                "no student is named.",
+                way_out="Set agents.student.model to a folder that `nearline distill train` wrote.",
+            )
+        threads = wise_threads(settings.threads)
+        try:
+            import torch  # noqa: PLC0415  # an extra; and its threads must be told how to wait before
+
+            from agents.runtime.student.engine import Engine  # noqa: PLC0415
+        except ImportError as error:
+            raise ModelError(
+                f"the student needs a package that is not installed: {error.name}.",
+                way_out="Install nearline[local], or set agents.runtime to server.",
+            ) from error
+        torch.set_num_threads(threads)
+        folder = Path(settings.model).expanduser()
+        self.model = folder.name
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="nearline-student")
+        self._closed = False
+        self._engine: Engine = Engine(folder)
+        self._titles = tuple(titles) or self._engine.known
+        self._longest = 0
+
+    def offer(self, titles: Iterable[str]) -> None:
+        """Let these titles be written from the next batch on: for a catalogue that has changed."""
+        self._titles = tuple(titles)
+        self._longest = 0
+
+    async def prepare(self, prompt: Prompt, structure: Structure) -> None:
+        """Put the catalogue's phrases into a trie, and answer once to warm up."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pool, self._prepare, prompt, structure)
+
+    async def generate(
+        self, requests: Sequence[Request], deadline: float | None = None
+    ) -> list[Generation | GenerationError]:
+        """Answer in chunks of at most ``batch``."""
+        answers: list[Generation | GenerationError] = []
+        loop = asyncio.get_running_loop()
+        for at in range(0, len(requests), self._settings.batch):
+            chunk = requests[at : at + self._settings.batch]
+            answers += await loop.run_in_executor(self._pool, self._run, chunk, deadline)
+        return answers
+
+    async def ready(self) -> bool:
+        """True until closed: the student was loaded before this object existed."""
+        return not self._closed
+
+    async def close(self) -> None:
+        """Let the batch under way finish, then end the thread."""
+        self._closed = True
+        await asyncio.to_thread(self._pool.shutdown, wait=True)
+
+    def valid_share(self, profiles: Sequence[str], structure: Structure) -> float:
+        """Share of answers that follow the schema when nothing constrains the student (greedy decoding)."""
+        prompt = load(PROMPT)
+        texts = [_text(prompt, profile, structure) for profile in profiles]
+        valid = 0
+        for text in self._engine.write_freely(texts):
+            try:
+                structure.parse(text)
+                valid += 1
+            except BadAnswer:
+                continue
+        return valid / max(len(texts), 1)
+
+    def _prepare(self, prompt: Prompt, structure: Structure) -> None:
+        from agents.runtime.student.engine import Question  # noqa: PLC0415  # brings torch
+
+        self._offer(structure)
+        self._engine.write([Question(_text(prompt, "viewed: anything", structure), structure.at_most)])
+
+    def _offer(self, structure: Structure) -> None:
+        if self._longest != structure.longest:
+            self._engine.offer(self._titles, longest=structure.longest)
+            self._longest = structure.longest
+
+    def _run(self, requests: Sequence[Request], deadline: float | None) -> list[Generation | GenerationError]:
+        now = time.monotonic()
+        until = [_earlier(request.deadline, deadline) for request in requests]
+        live = [at for at, one in enumerate(until) if one is None or one > now]
+        late = TooLate(
+            "the deadline passed while the request waited for the student.", way_out="Add workers."
+        )
+        answers: list[Generation | GenerationError] = [late] * len(requests)
+        try:
+            if live:
+                self._offer(requests[live[0]].structure)
+                questions = [self._question(requests[at], until[at]) for at in live]
+                for at, written in zip(
+                    live, self._engine.write(questions, personal=self._settings.personal), strict=True
+                ):
+                    answers[at] = _answer(requests[at], written)
+        except Exception as error:  # noqa: BLE001  # see the next line
+            # Whatever breaks inside the model must cost these answers only, never the worker.
+            _log.exception("the student failed on a batch of %d", len(live))
+            failure = GenerationError(f"the student failed: {error!r}.", way_out="See the log.")
+            for at in live:
+                answers[at] = failure
+        return answers
+
+    def _question(self, request: Request, until: float | None) -> Question:
+        from agents.runtime.student.engine import Question  # noqa: PLC0415  # brings torch
+
+        most = request.structure.at_most
+        new = min(round(most * self._settings.new_share), self._engine.new)
+        own = frozenset(normal(label) for label in labels(request.text))
+        text = _text(request.prompt, request.text, request.structure)
+        return Question(text, most - new, new, request.banned | own, until)
+
+
+def _text(prompt: Prompt, profile: str, structure: Structure) -> str:
+    return f"{prompt.static(structure)}{prompt.turn(profile)}{OPEN}"
+
+
+def _answer(request: Request, written: Written) -> Generation | GenerationError:
+    if not written.phrases:
+        if written.late:
+            return TooLate(
+                "the deadline passed before a phrase was complete.", way_out="Raise agents.deadline."
+            )
+        return BadAnswer(
+            "the catalogue has no phrase that the student may write.",
+            way_out=f"Check that it has titles of at most {request.structure.longest} characters.",
+        )
+    return Generation(
+        request.structure.dump(written.phrases),
+        written.read,
+        written.fed,
+        "deadline" if written.late else "stop",
+        written.probabilities,
+    )
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)

@@ -12,6 +12,7 @@
     structured   the schema of the answer, one for every runtime
     runtime      where the model runs: in this process, or a server
     demand       what came of it, cleaned
+    distill      a shop's own student, trained from its own log
     ladder       never empty, never late: model, cached, preference, popular
       breaker    when to leave a failing model alone
     words        when two phrases are the same

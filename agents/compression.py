@@ -8,8 +8,8 @@ In the week of Monday 4 May 2025 there were 22 acts in category "card", of which
 units; 22 acts were on items that say "nezha", 7 on items that say "glow pack". (After the
 behaviour compression in the published design of the 1688 near-line recommender.)
 
-Periods grow with age until the lines fit: weeks ``#250505``, calendar months ``#2505``, quarters ``#25q2``, then
-``#new`` for the last 13 weeks and ``#old`` for what was before (``agents.periods``). Amounts, quantities and acts
+Periods grow with age until the lines fit: weeks ``#250505``, calendar months ``#2505``, quarters ``#25q2`` with ``#old`` for
+what was before, at last ``#all`` for everything (``agents.periods``). Amounts, quantities and acts
 of the lines always add up to those of the history: a period's smallest categories, where there is no room
 for them, are added up as ``other``. What is left out are factors, the least telling first.
 """
@@ -75,7 +75,7 @@ class CompressionSettings(BaseModel):
         default=1.2, gt=0, description="Tokens granted for each act, between `tokens_least` and `tokens`."
     )
     bare: float = Field(
-        default=0.45,
+        default=0.35,
         gt=0,
         le=1,
         description="Share of the tokens that periods, categories and numbers may take; factors get the rest.",

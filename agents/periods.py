@@ -1,4 +1,4 @@
-"""How finely time is told: weeks, calendar months, quarters, and whatever is older, by age.
+"""How finely time is told: weeks, calendar months, quarters, a whole year, by age.
 
 Levels run from the finest to the coarsest; a history takes the first at which it fits its room.
 """
@@ -19,7 +19,7 @@ _SEASON = 13
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Ages in weeks up to which a period is one week, a calendar month, a quarter, or simply "new".
+    """Ages in weeks up to which a period is one week, a calendar month, a quarter; all is "old" beyond.
 
     ``categories`` is how many of a period's largest categories keep a line of their own; None for all.
     """
@@ -27,7 +27,6 @@ class Level:
     weeks: int = 0
     months: int = 0
     quarters: int = 0
-    new: int = 0
     categories: int | None = None
 
 
@@ -40,14 +39,14 @@ LEVELS = (
     Level(months=5, quarters=_YEAR),
     Level(months=5, quarters=_YEAR, categories=4),
     Level(quarters=_YEAR, categories=4),
-    *(Level(new=_SEASON, categories=most) for most in (6, 5, 4, 3, 2, 1, 0)),
-    Level(categories=0),
+    # Factors over the whole year tell a reader more than the same room spent on dividing the year.
+    *(Level(categories=most) for most in (6, 5, 4, 3, 2, 1, 0)),
 )
 
 
 @lru_cache(maxsize=65_536)
 def period(week: int, now: int, level: Level) -> str:
-    """The name of the period that a week belongs to: ``250505``, ``2505``, ``25q2``, ``new``, ``old`` or ``all``.
+    """The name of the period that a week belongs to: ``250505``, ``2505``, ``25q2``, ``old`` or ``all``.
 
     A week that lies in two months belongs to that of its Monday.
     """
@@ -59,6 +58,4 @@ def period(week: int, now: int, level: Level) -> str:
         return f"{monday:%y%m}"
     if age < level.quarters:
         return f"{monday:%y}q{(monday.month + 2) // 3}"
-    if age < level.new:
-        return "new"
-    return "old" if max(level.weeks, level.months, level.quarters, level.new) else "all"
+    return "old" if level.quarters or level.months or level.weeks else "all"

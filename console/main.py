@@ -8,6 +8,7 @@ import sys
 import typer
 
 from console.verbs import (
+    cassette,
     catalog,
     dead,
     demo,
@@ -20,6 +21,8 @@ from console.verbs import (
     index_tune,
     judge,
     rank,
+    record,
+    replay,
     rules,
     send,
     shoppers,
@@ -50,10 +53,12 @@ app.command("up")(up.up)
 app.command("down")(down.down)
 app.command("worker")(worker.worker)
 app.command("send")(send.send)
+app.command("record")(record.record)
 app.command("simulate")(shoppers.simulate)
 app.command("slate")(slate.slate)
 app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
+app.add_typer(cassette.app, name="cassette")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(dead.app, name="dead")
 app.add_typer(distill.app, name="distill")
@@ -62,6 +67,7 @@ app.add_typer(evaluation.app, name="eval")
 app.add_typer(index_tune.app, name="index")
 app.add_typer(judge.app, name="judge")
 app.add_typer(rank.app, name="rank")
+app.add_typer(replay.app, name="replay")
 app.add_typer(trends.app, name="trends")
 rules.app.command("simulate")(simulate.simulate)
 app.add_typer(rules.app, name="rules")

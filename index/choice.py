@@ -41,8 +41,7 @@ class IndexChoice(BaseModel):
         return not self.texts or self.texts / 2 <= texts <= self.texts * 2
 
 
-_SHARE: Final = 1 / 16
-_REFINE: Final = 12
+_REFINE: Final = 10
 
 
 def cells_for(texts: int) -> int:
@@ -64,10 +63,10 @@ def two_pass(texts: int, dimensions: int) -> str | None:
 
 
 def default_choice(texts: int, dimensions: int) -> IndexChoice:
-    """What is used where nothing was measured."""
+    """What is used where nothing was measured: of the cells three times their root, so that time grows slowly with size."""
     if texts <= EXACT_UP_TO:
         return IndexChoice(factory="Flat")
-    breadth = max(1, round(_SHARE * cells_for(texts)))
+    breadth = round(3 * cells_for(texts) ** 0.5)
     if factory := two_pass(texts, dimensions):
         return IndexChoice(factory=factory, breadth=breadth, refine=_REFINE)
     return IndexChoice(factory=f"IVF{cells_for(texts)},SQ8", breadth=breadth)

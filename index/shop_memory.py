@@ -85,6 +85,18 @@ class ShopMemory:
             out[start : start + _BLOCK] = part + np.einsum("mk,mkd->md", weights, self.shifts[where])
         return unit_rows(out)
 
+    def reading(self, which: npt.NDArray[np.int64], vectors: Vectors) -> ShopMemory:
+        """The same memory that also knows other readings of its texts, and gives them the vectors of those.
+
+        Args:
+            which: (m,) the text that each reading is of.
+            vectors: (m, d) the general encoder's of the readings, such as title with brand and category.
+        """
+        shifts = self.keys[which] + self.shifts[which] - vectors
+        return ShopMemory(
+            np.concatenate([self.keys, vectors]), np.concatenate([self.shifts, shifts]), self.record
+        )
+
     @classmethod
     def read_record(cls, folder: Path) -> MemoryRecord:
         """What the memory in a folder was learnt over.

@@ -96,6 +96,7 @@ class Shelf:
         encoder: Of the queries.
         vectors: (m, d) the vectors of m rows' texts; None if the rows' titles are to be encoded.
         together: What is bought together, with the ids of its items by number; None where nothing was learnt.
+        offered: Those of some rows that may be shown; all if None.
         before: A shelf over an earlier state of the same build, whose counts are taken over.
     """
 
@@ -108,6 +109,7 @@ class Shelf:
         *,
         vectors: Callable[[npt.NDArray[np.int64]], Vectors] | None = None,
         together: tuple[Neighbours, Sequence[str]] | None = None,
+        offered: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None = None,
         before: Shelf | None = None,
     ) -> None:
         self._rows = rows
@@ -115,6 +117,7 @@ class Shelf:
         self._lexical = lexical
         self._encoder = encoder
         self._vectors = vectors or self._encoded
+        self._offered = offered
         # Another shelf is no stranger.
         self._counts: _Counts = _Counts.of(rows, before._counts if before else None)  # noqa: SLF001
         self._sold = max(1, self._counts.sold.total())
@@ -137,7 +140,7 @@ class Shelf:
         return self._counts.sold.get(category, 0) / self._sold
 
     def near(self, queries: Sequence[str]) -> list[list[Near]]:
-        """As `Shop.near`. What only its words found is no nearer in meaning than the last that meaning found."""
+        """As `Shop.near`, of what is on offer. What only its words found is no nearer in meaning than the last that meaning found."""
         if not queries:
             return []
         by_meaning = self._dense.answer(queries, DEPTH)
@@ -153,7 +156,9 @@ class Shelf:
             for row in by_words.rows[at] if by_words is not None else ():
                 if row >= 0:
                     scores.setdefault(int(row), last)
-            found.append([self._near(row, score) for row, score in scores.items()])
+            rows = np.array(list(scores), dtype=np.int64)
+            shown = self._offered(rows) if self._offered else rows
+            found.append([self._near(row, scores[row]) for row in shown.tolist()])
         return found
 
     def _near(self, row: int, likeness: float) -> Near:
@@ -219,6 +224,7 @@ def shelf_of(recall: Recall, before: Shelf | None = None) -> Shelf:
         recall.encoder,
         vectors=None if kept is None else vectors,
         together=beside.neighbours,
+        offered=recall.catalog.offered,
         before=before,
     )
 
@@ -239,6 +245,10 @@ class LivingJudge:
         self._threshold = settings.threshold
         self._recall = recall
         self._made: tuple[Recall, Judge, Shelf] | None = None
+
+    def follow(self, recall: HasNow) -> None:
+        """Judge by another catalogue from now on: the living one, once it is there."""
+        self._recall = recall
 
     def __call__(self) -> Judge:
         """The judge over the newest state; counting a new build takes some seconds for a million items."""

@@ -14,8 +14,20 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from agents.distill.form import BETWEEN, CLOSE, END, JOIN, LINES, NEW_LINE, NEXT, OPEN, PAD, START
-from agents.distill.tokenizer import words_only
+from agents.distill.form import (
+    BETWEEN,
+    CLOSE,
+    END,
+    FIXED,
+    JOIN,
+    LINES,
+    NEW_LINE,
+    NEXT,
+    OPEN,
+    PAD,
+    START,
+)
+from agents.distill.tokenizer import piece, words_only
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -58,8 +70,7 @@ class Batches:
     def __init__(self, pairs: Pairs, tokenizer: Tokenizer, settings: TrainSettings) -> None:
         self._pairs = pairs
         self._settings = settings
-        self._id = {text: tokenizer.token_to_id(text) for text in (PAD, END, START, *LINES, NEW_LINE)}
-        self._id |= {text: tokenizer.token_to_id(text) for text in (JOIN, NEXT, OPEN, BETWEEN, CLOSE)}
+        self._id = {text: piece(tokenizer, text) for text in FIXED}
         spelt = [
             [encoding.ids for encoding in one.encode_batch(list(pairs.phrases))]
             for one in (tokenizer, words_only(tokenizer))
@@ -87,14 +98,15 @@ class Batches:
             noisy = np.log(weights) + random.gumbel(size=weights.shape)
         answers = min(answers, most)
         picked = np.argsort(-noisy, axis=1)[:, :answers]
-        texts = [self._question(pairs.history(int(pair)), random) for pair in chosen]
+        questions = [self._question(pairs.history(int(pair)), random) for pair in chosen]
+        texts = [[*question] for question in questions]
         lists: list[tuple[Ints, Ints, Ints, npt.NDArray[np.float32]]] = []
         each = np.arange(size)
         last = np.minimum(answers, (weights > 0).sum(axis=1)) - 1
         for turn in range(answers):
             pick = picked[:, turn]
             live = weights[each, pick] > 0
-            after = np.where(turn == last, self._id[CLOSE], self._id[BETWEEN])
+            after: Ints = np.where(turn == last, self._id[CLOSE], self._id[BETWEEN])
             path = candidates[each, pick]
             starts = np.array([len(text) for text in texts]) - 1
             left = np.where(live[:, None], weights, 0.0)
@@ -117,14 +129,13 @@ class Batches:
                 ids = path[row]
                 texts[row] += [*ids[ids >= 0].tolist(), int(after[row])]
             weights[each, pick] = 0.0
-        # After the last title: the end of the answer.
-        closed = self._id[END]
-        places = np.array([len(text) - 1 for text in texts])
-        end = np.zeros((size, most), dtype=np.int64)
-        end[:, 0] = closed
-        sure = np.zeros((size, most), dtype=np.float32)
-        sure[:, 0] = 1.0
-        lists.append((each, places, end, sure))
+        # Before the first title and after the last one: the form itself.
+        opened = np.array([len(text) for text in questions]) - 2
+        closed = np.array([len(text) for text in texts]) - 1
+        for places, form in ((opened, OPEN), (closed, END)):
+            certain = np.zeros((size, most), dtype=np.float32)
+            certain[:, 0] = 1.0
+            lists.append((each, places, np.full((size, most), self._id[form], dtype=np.int64), certain))
         ids = np.full((size, max(map(len, texts))), self._id[PAD], dtype=np.int64)
         for row, text in enumerate(texts):
             ids[row, : len(text)] = text

@@ -20,11 +20,11 @@ class TrainSettings(BaseModel):
     history: int = Field(default=32, ge=1, le=200, description="Newest titles of a shopper that are read.")
     answers: int = Field(default=4, ge=1, le=40, description="Titles of one written answer.")
     warm_steps: int = Field(
-        default=500, ge=0, description="Steps with one averaging layer only, before the others."
+        default=600, ge=0, description="Steps with one averaging layer only, before the others."
     )
     warm_batch: int = Field(default=256, ge=1, description="Pairs in such a step.")
-    steps: int = Field(default=600, ge=1, description="Steps of the whole student.")
-    batch: int = Field(default=48, ge=1, description="Pairs in a step.")
+    steps: int = Field(default=550, ge=1, description="Steps of the whole student.")
+    batch: int = Field(default=64, ge=1, description="Pairs in a step.")
     warm_rate: float = Field(default=8e-3, gt=0, description="Highest learning rate of the warm steps.")
     rate: float = Field(default=1.5e-3, gt=0, description="Highest learning rate of the other steps.")
     apart: float = Field(

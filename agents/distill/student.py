@@ -17,6 +17,7 @@ from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from agents.distill.form import BETWEEN, END, OPEN, PAD
+from agents.distill.tokenizer import piece
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,7 +32,7 @@ _QUIET: Final = 0.02
 _CONTEXT: Final = 1_024
 
 
-class Bag(nn.Module):
+class Bag(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """The head start: hidden state of a place = its piece + scale x mean of all pieces up to it.
 
     ``forward`` takes ids (rows, longest) and the rows and columns of places; it gives logits (places, vocabulary).
@@ -76,9 +77,9 @@ def make_student(settings: TrainSettings, tokenizer: Tokenizer, start: Bag | Non
         max_position_embeddings=_CONTEXT,
         rms_norm_eps=_EPS,
         tie_word_embeddings=False,
-        pad_token_id=tokenizer.token_to_id(PAD),
+        pad_token_id=piece(tokenizer, PAD),
         bos_token_id=None,
-        eos_token_id=tokenizer.token_to_id(END),
+        eos_token_id=piece(tokenizer, END),
         attn_implementation="sdpa",
     )
     model = LlamaForCausalLM(config)
@@ -88,9 +89,7 @@ def make_student(settings: TrainSettings, tokenizer: Tokenizer, start: Bag | Non
         body: Any = model.model
         body.embed_tokens.weight.copy_(start.pieces.weight)
         # The head start writes one title only; a second one begins as the first did.
-        body.embed_tokens.weight[tokenizer.token_to_id(BETWEEN)] = start.pieces.weight[
-            tokenizer.token_to_id(OPEN)
-        ]
+        body.embed_tokens.weight[piece(tokenizer, BETWEEN)] = start.pieces.weight[piece(tokenizer, OPEN)]
         model.lm_head.weight.copy_(start.head.weight)
         for layer in body.layers:
             nn.init.zeros_(layer.self_attn.o_proj.weight)

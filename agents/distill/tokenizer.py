@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from agents.distill.form import END, FIXED, PAD
+from agents.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["train_tokenizer", "words_only"]
+__all__ = ["piece", "train_tokenizer", "words_only"]
 
 # Letters for the second stage, one for each token of the first: a plane of Unicode that nobody writes.
 _PRIVATE: Final = 0xF0000
@@ -75,6 +76,21 @@ def train_tokenizer(phrases: Mapping[str, float], *, words: int, size: int) -> T
             vocabulary[pair[0] + pair[1]] = len(vocabulary)
             merges.append(pair)
     return _finish(Tokenizer(models.BPE(vocab=vocabulary, merges=merges)))
+
+
+def piece(tokenizer: Tokenizer, text: str) -> int:
+    """The id of a text that is one token.
+
+    Raises:
+        ModelError: if the tokenizer has no such token, and so is none of a student.
+    """
+    number = tokenizer.token_to_id(text)
+    if number is None:
+        raise ModelError(
+            f"the tokenizer has no token {text!r}.",
+            way_out="Name a folder that `nearline distill train` wrote.",
+        )
+    return number
 
 
 def words_only(tokenizer: Tokenizer) -> Tokenizer:

@@ -228,7 +228,11 @@ class _Run:
         config["dtype"] = "float32"
         (beside / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         self._tokenizer.save(str(beside / "tokenizer.json"))
-        tokens = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": PAD, "eos_token": END}
+        tokens: dict[str, str | bool] = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "pad_token": PAD,
+            "eos_token": END,
+        }
         tokens |= {"clean_up_tokenization_spaces": False, "add_bos_token": False}
         (beside / "tokenizer_config.json").write_text(json.dumps(tokens, indent=2) + "\n", encoding="utf-8")
         (beside / "phrases.tsv").write_text(

@@ -100,9 +100,12 @@ class Calibration:
         )
 
     def scores(self, measured: Measured) -> Scores:
-        """Score what was measured."""
+        """Score what was measured; a copy by definition is not new and has the score 0, whatever the curves say."""
         odds = self._odds(measured)
-        return Scores(1.0 / (1.0 + np.exp(-odds)), self.steps(self.whole.log_odds(odds)))
+        parts, score = 1.0 / (1.0 + np.exp(-odds)), self.steps(self.whole.log_odds(odds))
+        copies = measured.copies
+        parts[copies, _PARTS.index("new")] = 0.0
+        return Scores(parts, np.where(copies, 0.0, score))
 
     def _odds(self, measured: Measured) -> npt.NDArray[np.float64]:
         return np.column_stack(

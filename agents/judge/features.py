@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agents.judge.shop import Near, Shop
     from agents.shopper import Act, Shopper
 
-__all__ = ["ANSWERABLE", "GROUNDED", "MOST_ACTS", "NEW", "Case", "Measured", "measure"]
+__all__ = ["ANSWERABLE", "GROUNDED", "HELD", "MOST_ACTS", "NEW", "TOO_ALIKE", "Case", "Measured", "measure"]
 
 ANSWERABLE: Final = ("cover", "missing", "unknown", "nearest", "near", "covering", "spread")
 """Of the answer. ``cover``: the largest share of the demand's words, by rarity, in one near title. ``missing``: the rarity
@@ -50,6 +50,12 @@ back, of the act where all the demand's words stand. ``leak``: the largest overl
 phrases; ``shown``: share of the demand's words that one of them has; ``told``: share of its words in the prompt's rules or
 labels. ``foreign``: share of its words that neither shop nor acts have. ``bought``: whether what answers it best was
 bought within a day of the newest act."""
+
+TOO_ALIKE: Final = 0.8
+"""From this overlap with an act on, a demand is the act's copy."""
+
+HELD: Final = 0.7
+"""And from this share of an act's words on, where it has no other words."""
 
 MOST_ACTS: Final = 200
 """The newest acts that are looked at."""
@@ -89,6 +95,13 @@ class Measured:
     grounded: npt.NDArray[np.float64]
     new: npt.NDArray[np.float64]
     best: tuple[str, ...]
+
+    @property
+    def copies(self) -> npt.NDArray[np.bool_]:
+        """(n,): which are copies of an act, or of a phrase of the prompt, by definition."""
+        copy, held, leak = (self.new[:, NEW.index(name)] for name in ("copy", "held", "leak"))
+        found: npt.NDArray[np.bool_] = (copy >= TOO_ALIKE) | (held >= HELD) | (leak >= 1.0)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

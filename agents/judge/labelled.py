@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final
 
 from agents.errors import CalibrationError
 from agents.judge.faults import copied, leaked, titles_with, wrong_attribute
-from agents.judge.features import MOST_ACTS
+from agents.judge.features import HELD, MOST_ACTS, TOO_ALIKE
 from agents.judge.phrase import shortened
 from agents.judge.terms import overlap, terms
 
@@ -42,8 +42,6 @@ __all__ = ["FAULTS", "Labelled", "Person", "faults_of", "label", "withhold"]
 
 FAULTS: Final = ("wrong attribute", "absent product", "other shopper", "copy", "leak")
 _DISTINGUISHING: Final = 0.03
-_TOO_ALIKE: Final = 0.8
-_HELD: Final = 0.7
 _TRIES: Final = 80
 
 
@@ -254,7 +252,7 @@ class _Maker:
             return False
         for act in self._people[at].shopper.recent[-MOST_ACTS:]:
             words = terms(act.text)
-            if overlap(asked, words) >= _TOO_ALIKE or (asked <= words and len(asked) >= _HELD * len(words)):
+            if overlap(asked, words) >= TOO_ALIKE or (asked <= words and len(asked) >= HELD * len(words)):
                 return False
         return True
 

@@ -127,14 +127,13 @@ def _file(path: Path) -> Iterator[Document | Refused]:
             if not line.strip():
                 continue
             try:
-                fields = json.loads(line)
+                found = json.loads(line)
             except (ValueError, RecursionError):
-                fields = None
-            yield (
-                document_of(fields, where=where)
-                if isinstance(fields, dict)
-                else Refused(where, "no JSON object")
-            )
+                found = None
+            if isinstance(found, dict):
+                yield document_of(found, where=where)
+            else:
+                yield Refused(where, "no JSON object")
 
 
 def _moment(value: object) -> int | None:

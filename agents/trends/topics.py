@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -19,7 +18,6 @@ __all__ = ["Encoder", "Topics"]
 Vectors = npt.NDArray[np.float32]
 
 _TITLES: Final = 40
-_COMMON: Final = 0.05
 
 
 class Encoder(Protocol):
@@ -37,7 +35,7 @@ class Topics:
     Attributes:
         names: The categories.
         centres: (categories, d) the unit mean of each name's vector and those of titles of its items.
-        words: The words that stand in the shop's titles and categories, but for those of every twentieth title.
+        words: The words that stand in the shop's titles and categories.
     """
 
     names: tuple[str, ...]
@@ -53,16 +51,10 @@ class Topics:
             vectors = encoder.encode([name, *titles[name][:_TITLES]])
             middle = vectors[0] + vectors.mean(axis=0)
             centres.append(middle / max(float(np.linalg.norm(middle)), 1e-9))
-        counts: Counter[str] = Counter()
-        whole = 0
-        for part in titles.values():
-            for title in part:
-                counts.update(terms(title))
-                whole += 1
-        rare = {word for word, count in counts.items() if count <= max(1.0, _COMMON * whole)}
+        sold = frozenset(word for part in titles.values() for title in part for word in terms(title))
         named = frozenset[str]().union(*map(terms, names))
         stacked = np.stack(centres) if centres else np.zeros((0, 1), np.float32)
-        return cls(names, stacked.astype(np.float32), frozenset(rare) | named)
+        return cls(names, stacked.astype(np.float32), sold | named)
 
     def nearest(self, vectors: Vectors) -> list[tuple[str, float]]:
         """For each of n vectors (n, d) the nearest category and its cosine; ("", 0.0) without categories."""
@@ -73,5 +65,16 @@ class Topics:
         return [(self.names[at], float(row[at])) for at, row in zip(best, likeness, strict=True)]
 
     def known(self, phrases: Iterable[str]) -> list[str]:
-        """Those phrases of which at least one word is the shop's."""
-        return [phrase for phrase in phrases if terms(phrase) & self.words]
+        """The phrases cut after their last word that is the shop's, where two words are left; each once.
+
+        What a description is of stands last in it, so what follows the shop's own word is another matter: of "mushroom lamps
+        everywhere" the lamps are left, while a word in front, new to the shop, stays.
+        """
+        found = []
+        for phrase in phrases:
+            words = phrase.split()
+            while words and not terms(words[-1]) & self.words:
+                words.pop()
+            if len(words) > 1:
+                found.append(" ".join(words))
+        return list(dict.fromkeys(found))

@@ -82,7 +82,8 @@ def mine(
 ) -> Mined:
     """Mine trends from documents.
 
-    A phrase is kept if one of its words is the shop's and its cosine to a category reaches ``relevant``; a category that
+    A phrase is cut after its last word that is the shop's (`Topics.known`) and kept if its cosine to a category reaches
+    ``relevant``; a category that
     the document names and the shop has is taken as it is. Phrases whose cosine to a trend's query reaches ``merged`` are one
     trend: the phrases go one by one, those of most documents first, to the nearest trend or begin one (leader
     clustering; Hartigan, "Clustering Algorithms", 1975, chapter 3). Equal documents count once.

@@ -12,7 +12,7 @@ from console.errors import ConsoleError
 from console.verbs.evaluation.purchases import moment_of, read_purchases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from index.encoder_training import Lessons, Pairs
 
@@ -89,7 +89,8 @@ def train(
         lessons, about = _lessons(events, catalog, cutoff, texts, trend_days, status.update)
         given = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
         if variant is Variant.projection:
-            training = _projection(lessons, about, out, base, given, seed, status.update)
+            readings = _readings(events, catalog, cutoff, lessons.texts)
+            training = _projection(lessons, readings, about, out, base, given, seed, status.update)
         else:
             given |= {"batch": batch}
             training = _tower(lessons, about, out, base, given, seed, device, threads, status.update)
@@ -149,8 +150,33 @@ def _pairs(events: Path, now: int) -> Pairs | None:
     return take_pairs(dataset.events(), before=now) if isinstance(dataset, FileDataset) else None
 
 
+def _readings(
+    events: Path, catalog: Path | None, cutoff: str | None, texts: Sequence[str]
+) -> list[tuple[str, int]]:
+    """What the index reads of items beyond their titles (brand, category), with the titles' numbers."""
+    from index.titles import embedding_text  # noqa: PLC0415
+    from stream.datasets import OnlineRetail, open_dataset  # noqa: PLC0415
+
+    dataset = open_dataset(str(events), catalog=catalog)
+    if isinstance(dataset, OnlineRetail) and cutoff is not None:
+        dataset = OnlineRetail(events, known_before=moment_of(cutoff))
+    number = {text: at for at, text in enumerate(texts)}
+    found: dict[str, int] = {}
+    for row in dataset.catalog():
+        title, category, brand = (
+            " ".join(value.split()) if isinstance(value := row.get(name), str) else None
+            for name in ("title", "category", "brand")
+        )
+        if title in number and title is not None:
+            reading = embedding_text(title, category, brand)
+            if reading not in number:
+                found[reading] = number[title]
+    return list(found.items())
+
+
 def _projection(
     lessons: Lessons,
+    readings: list[tuple[str, int]],
     about: dict[str, Any],
     out: Path,
     base: Path | None,
@@ -159,6 +185,8 @@ def _projection(
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     import time  # noqa: PLC0415
+
+    import numpy as np  # noqa: PLC0415
 
     from index.encoder_training import Recipe, parts_of, train_projection, write_folder  # noqa: PLC0415
     from index.local_encoder import SentenceTransformerEncoder  # noqa: PLC0415
@@ -172,9 +200,10 @@ def _projection(
     started = time.process_time()
     general = SentenceTransformerEncoder(base)
     parts = parts_of(lessons.texts, _PARTS, seed)
-    tell(f"encoding {len(lessons.asked):,} texts")
+    tell(f"encoding {len(lessons.asked) + len(parts) + len(readings):,} texts")
     vectors = general.encode(lessons.asked)
     part_vectors = general.encode([text for text, _ in parts])
+    reading_vectors = general.encode([text for text, _ in readings])
     encoding = time.process_time() - started
     record = MemoryRecord(
         base=None if base is None else str(base.resolve()),
@@ -187,10 +216,13 @@ def _projection(
     memory, figures = train_projection(
         lessons, vectors, parts, part_vectors, record, recipe=recipe, seed=seed, tell=tell
     )
+    which = np.array([number for _, number in readings], dtype=np.int64)
+    memory = memory.reading(which, reading_vectors)
     figures["encoding_cpu_s"] = round(encoding, 2)
     training = {
         "variant": "projection",
         **about,
+        "readings": len(readings),
         "recipe": recipe.model_dump(),
         "seed": seed,
         "figures": figures,

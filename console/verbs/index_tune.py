@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from index.encoder import Vectors
     from index.tuning import Measured
 
-_WIDTH: Final = 116
+_WIDTH: Final = 128
 
 app = typer.Typer(help="The vector index.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -166,6 +166,7 @@ def _as_data(one: Measured) -> dict[str, Any]:
 
 
 def _print(found: list[Measured], best: Measured | None, vectors: int, queries: int) -> None:
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from console.output import console  # noqa: PLC0415
@@ -203,8 +204,8 @@ def _print(found: list[Measured], best: Measured | None, vectors: int, queries: 
             f"{one.build_s:,.1f}",
             style=style,
         )
-    # A column cut off is worse than a long line, so a narrow terminal may wrap.
-    console.print(table, width=max(console.width, _WIDTH), crop=False)
+    # A column cut off is worse than a long line, which a narrow terminal wraps.
+    Console(highlight=False, width=max(console.width, _WIDTH)).print(table)
     if best is not None:
         refined = f", {best.choice.refine} for each wanted scored again" if best.choice.refine else ""
         console.print(

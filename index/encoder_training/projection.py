@@ -50,7 +50,7 @@ class Recipe(BaseModel):
     temperature: float = Field(default=0.05, gt=0, description="Divides the cosines in the loss.")
     nearest: int = Field(default=8, ge=1, description="Keys that a text looks up.")
     sharpness: float = Field(default=0.03, gt=0, description="Divides the cosines of the look-up.")
-    sink: float = Field(default=0.6, description="Cosine from which a key outweighs having none.")
+    sink: float = Field(default=0.85, description="Cosine from which a key outweighs having none.")
     hidden: float = Field(
         default=0.1,
         ge=0,
@@ -58,7 +58,7 @@ class Recipe(BaseModel):
         description="How often a text may not look up its own key, as a new one cannot.",
     )
     columns: int = Field(default=4_096, ge=64, description="Texts that compete in a step, at most.")
-    words_weight: float = Field(default=0.2, ge=0, description="Weight of the pairs beside the shoppers.")
+    words_weight: float = Field(default=1.0, ge=0, description="Weight of the pairs beside the shoppers.")
 
 
 @dataclass(frozen=True, slots=True)

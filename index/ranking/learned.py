@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from index.errors import CatalogDamagedError, CatalogError
-from index.ranking.diversity import BREADTH, broaden
+from index.ranking.diversity import broaden
 from index.ranking.features import FEATURES
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ _LAMBDARANK: Final[dict[str, Any]] = {"objective": "lambdarank", "lambdarank_tru
 _CLASSIFIER: Final[dict[str, Any]] = {"objective": "binary"}
 _FEW_HITS: Final = 0.75
 _SLATE: Final = 50
+_SECOND: Final = [
+    FEATURES.index(f"{name}_share") for name in ("ease", "ease-decayed", "ease-recent", "ease-basket")
+]
 
 
 class Ranker:
@@ -142,13 +145,16 @@ class Fused:
         """For one shopper after the other the candidates' items (m,), best first."""
         found = self.knowledge.candidates(shoppers, novel=self.ranker.rule == "novel")
         relevance = self.ranker.score(found.features, found.owner)
+        second = found.features[:, _SECOND].mean(axis=1, dtype=np.float64)
         month = self.knowledge.item("sales_30")
-        # What a shopper buys again is no question of breadth; only what is new to them is.
-        breadth = BREADTH if self.ranker.rule == "novel" else 0.0
         bounds = np.searchsorted(found.owner, np.arange(shoppers.count + 1))
         for start, stop in pairwise(bounds.tolist()):
-            items = found.rows[start:stop]
-            yield items[broaden(relevance[start:stop], month[items], breadth=breadth)]
+            items, mine = found.rows[start:stop], relevance[start:stop]
+            # What a shopper buys again is no question of breadth; only what is new to them is.
+            if self.ranker.rule == "all":
+                yield items[np.argsort(-mine, kind="stable")]
+            else:
+                yield items[broaden(mine, second[start:stop], month[items])]
 
     def score(self, shoppers: Histories) -> Scores:
         """As `ShopperChannel.score`, for the 50 items of each slate, 1 for the first, falling; all others get -inf."""

@@ -51,9 +51,10 @@ class Moments:
         stop = np.r_[new[1:], len(lines)]
         owner = user[new]
         first = np.searchsorted(user, owner)
-        ends = np.r_[stop[1:], len(lines)]
+        after = np.r_[stop[1:], len(lines)]
         lasting = np.r_[owner[1:] != owner[:-1], True]
-        return cls(lines, first, stop, np.where(lasting, stop, ends), day[new])
+        ends: Ints = np.where(lasting, stop, after)
+        return cls(lines, first, stop, ends, day[new])
 
     def __len__(self) -> int:
         return len(self.first)

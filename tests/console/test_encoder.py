@@ -85,8 +85,10 @@ def test_a_trained_encoder_opens_by_its_path_and_is_measured_beside_the_general_
 
     result = CliRunner().invoke(
         evaluation.app,
-        ["encoder", "--events", str(events), "--catalog", str(catalog), "--cutoff", "1970-02-18"]
-        + ["--encoder", str(out), "--json"],
+        [
+            *("encoder", "--events", str(events), "--catalog", str(catalog)),
+            *("--cutoff", "1970-02-18", "--encoder", str(out), "--json"),
+        ],
     )
     assert result.exception is None, result.output
     report = json.loads(result.output)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,3 +103,32 @@ def test_judgments_of_unknown_documents_are_counted_and_listed_with_their_lines(
 def test_judgments_of_nothing_but_unknown_documents_are_an_error(tmp_path: Path) -> None:
     message = refused(*retrieval(tmp_path, "mug,77,2\n"))
     assert "1 judgments are of unknown documents" in message
+
+
+@pytest.mark.real
+def test_discovery_shows_the_share_beside_its_loss_and_the_slates_that_came_up_short(tmp_path: Path) -> None:
+    random = Random(3)
+    orders = [
+        (f"u{user}", f"i{item + user % 2 * 60}", day)
+        for user in range(60)
+        for day in range(user % 9, 150, 9)
+        for item in random.sample(range(60), 3)
+    ]
+    events = write(tmp_path / "events.jsonl", orders)
+    arguments = [
+        "discovery",
+        "--events",
+        str(events),
+        "--cutoff",
+        "1970-05-01",
+        "--share",
+        "0",
+        "--share",
+        "0.5",
+    ]
+    result = CliRunner().invoke(evaluation.app, arguments)
+    assert result.exception is None, result.output
+    assert "loss of NDCG@20" in result.output
+    assert "0.00%" in result.output
+    assert "50%: " in result.output
+    assert "came up short" in result.output

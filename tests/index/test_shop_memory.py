@@ -104,3 +104,14 @@ def test_a_place_that_holds_something_else_is_not_overwritten_and_a_failed_write
         write_folder(out, broken)
     assert model_fingerprint(out) == before
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
+def test_another_reading_of_a_known_text_gets_that_texts_vector_and_the_others_keep_theirs() -> None:
+    known = memory(texts=6)
+    near = unit_rows(known.keys + 0.15 * unit_rows(np.random.default_rng(8).normal(size=(6, 16))))
+    both = known.reading(np.arange(6), near)
+    strict = RECORD.model_copy(update={"sharpness": 0.0005})
+    known, both = (ShopMemory(one.keys, one.shifts, strict) for one in (known, both))
+    learnt = known.lay_over(known.keys)
+    assert both.lay_over(near) == pytest.approx(learnt, abs=1e-3)
+    assert both.lay_over(known.keys) == pytest.approx(learnt, abs=1e-3)

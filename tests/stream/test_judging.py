@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
-from agents.judge import Thing
+from agents import Act, Shopper
+from agents.judge import Case, Thing
 from agents.settings import JudgeSettings
+from index import EncoderSettings, Item, Recall, build_catalog, open_encoder
 from index.channels.behaviour import Behaviour
 from index.channels.dense import Dense
 from index.channels.lexical import Lexical
 from index.channels.purchases import Purchases
+from index.living import LivingRecall, Remove, Upsert
 from stream import judging
 from stream.judging import LivingJudge, Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pytest
+    from pathlib import Path
 
 TITLES = ["Red lunch bag", "Pink lunch bag", "Cake stand", "Garden pot"]
 IDS = ("a", "b", "c", "d")
@@ -146,3 +150,28 @@ def test_the_living_judge_is_made_anew_only_when_the_catalogue_has_changed(
     living.now = SimpleNamespace(catalog=Catalogue(4, build="b2"))
     judge()
     assert [one is None for one in made] == [True, False, True]
+
+
+@pytest.mark.real
+def test_the_judge_over_a_built_catalogue_knows_what_it_has_and_learns_of_a_new_item(tmp_path: Path) -> None:
+    source = tmp_path / "items.jsonl"
+    rows = [
+        {"item_id": item, "title": title, "category": "c"} for item, title in zip(IDS, TITLES, strict=True)
+    ]
+    source.write_text("\n".join(map(json.dumps, rows)))
+    encoder = open_encoder(EncoderSettings())
+    build_catalog(source, tmp_path / "catalog", encoder)
+    built = Recall.open(tmp_path / "catalog", encoder)
+    judges, living = LivingJudge(JudgeSettings(), built), LivingRecall(built)
+    judges.follow(living)
+    shopper = Shopper("u", 2, (Act("e", "view", 1, "Red lunch bag", "c", "a"),))
+    case = Case(shopper, ("pink lunch bag", "zinc lantern"))
+    ((bag, lantern),) = judges().judge([case])
+    assert bag.answerable > 0.5 > lantern.answerable
+    assert "the catalogue lacks it" in lantern.reasons[0]
+    living.apply([Upsert(Item(item_id="e", title="Zinc lantern", category="c"))])
+    ((_, found),) = judges().judge([case])
+    assert found.answerable > 0.5
+    living.apply([Remove("e")])
+    ((_, gone),) = judges().judge([case])
+    assert gone.answerable < 0.5

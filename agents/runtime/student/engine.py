@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from agents.distill.form import BETWEEN, CLOSE, OPEN, phrases
-from agents.distill.tokenizer import words_only
+from agents.distill.tokenizer import piece, words_only
 from agents.errors import ModelError
 from agents.runtime.student.search import Ask, Search
 from agents.runtime.student.trie import ROOT, Trie
@@ -105,7 +105,7 @@ class Engine:
             raise ModelError(
                 f"the student in {folder} cannot be loaded: {error}.", way_out="Train it again."
             ) from error
-        ends = (self.tokenizer.token_to_id(BETWEEN), self.tokenizer.token_to_id(CLOSE))
+        ends = (piece(self.tokenizer, BETWEEN), piece(self.tokenizer, CLOSE))
         self._search = Search(self.model, ends)
         self._apart = words_only(self.tokenizer)
         self._alike: dict[str, list[int]] = {}
@@ -133,7 +133,7 @@ class Engine:
         """
         offered = [phrase for phrase in phrases(titles) if len(phrase) <= longest]
         kinds = [KNOWN if phrase in self._usual else NEW for phrase in offered]
-        spelt = {}
+        spelt: dict[str, list[int]] = {}
         for way, kind in ((self.tokenizer, KNOWN), (self._apart, NEW)):
             chosen = [phrase for phrase, own in zip(offered, kinds, strict=True) if own == kind]
             spelt |= {phrase: one.ids for phrase, one in zip(chosen, way.encode_batch(chosen), strict=True)}

@@ -79,13 +79,13 @@ class _Open:
 
 @dataclass(slots=True)
 class _Job:
-    """One kind of phrases for one shopper."""
+    """One kind of phrases for one shopper: (phrases,) which may be written, (nodes,) how many of them are below."""
 
     row: int
     kind: int
     wanted: int
-    banned: frozenset[int]
-    gone: dict[int, int]
+    may: npt.NDArray[np.bool_]
+    left: npt.NDArray[np.int64]
     done: list[tuple[float, int]] = field(default_factory=list)
     waiting: list[_Open] = field(default_factory=list)
 
@@ -130,7 +130,7 @@ class Search:
         hidden = self._body(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state
         last = hidden[torch.arange(len(asks)), torch.from_numpy(lengths - 1)]
         jobs = [
-            _Job(row, kind, wanted, ask.banned, _gone(trie, ask.banned, kind))
+            _Job(row, kind, wanted, *_may(trie, ask.banned, kind))
             for row, ask in enumerate(asks)
             for kind, wanted in ask.wanted.items()
             if wanted > 0 and kind < len(trie.counts) and trie.counts[kind, ROOT] > 0
@@ -214,25 +214,11 @@ class Search:
     ) -> None:
         """Take a decision's logits: complete what is complete, and put the rest where it waits."""
         node = trie.nodes[at]
-        allowed = np.where(
-            node.nodes >= 0,
-            trie.counts[job.kind, node.nodes] > 0,
-            trie.kinds[node.phrases] == job.kind,
-        )
-        if job.banned:
-            for edge in np.flatnonzero(allowed):
-                phrase, child = int(node.phrases[edge]), int(node.nodes[edge])
-                if phrase in job.banned or (
-                    child >= 0 and job.gone.get(child) == trie.counts[job.kind, child]
-                ):
-                    allowed[edge] = False
+        # An edge leads to a node or to a phrase; the other number is -1 and what it picks is not looked at.
+        allowed = np.where(node.nodes >= 0, job.left[node.nodes] > 0, job.may[node.phrases])
         edges = np.flatnonzero(allowed)
         values = logits[node.tokens[edges]].astype(np.float64)
-        ended = (
-            node.ends
-            if node.ends not in job.banned and node.ends >= 0 and trie.kinds[node.ends] == job.kind
-            else -1
-        )
+        ended = node.ends if node.ends >= 0 and job.may[node.ends] else -1
         if ended >= 0:
             values = np.append(values, np.logaddexp.reduce(logits[self._ends].astype(np.float64)))
         if not len(values):
@@ -242,7 +228,7 @@ class Search:
             job.complete(float(values[-1]), ended)
             values = values[:-1]
         order = np.argsort(-values)
-        for place in order[: max(job.wanted, _WIDTH) * 2]:
+        for place in order:
             value, edge = float(values[place]), int(edges[place])
             if value <= job.bar:
                 break
@@ -253,11 +239,14 @@ class Search:
                 job.waiting.append(_Open(value, int(node.nodes[edge]), tokens, path))
 
 
-def _gone(trie: Trie, banned: frozenset[int], kind: int) -> dict[int, int]:
-    """How many phrases of a kind are banned at or below the nodes where any are."""
-    gone: dict[int, int] = {}
+def _may(
+    trie: Trie, banned: frozenset[int], kind: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Which phrases of a kind may be written, and how many of them are at or below each node."""
+    may = trie.kinds == kind
+    left = trie.counts[kind].copy()
     for phrase in banned:
-        if trie.kinds[phrase] == kind:
-            for node in trie.above[phrase]:
-                gone[node] = gone.get(node, 0) + 1
-    return gone
+        if may[phrase]:
+            may[phrase] = False
+            left[list(trie.above[phrase])] -= 1
+    return may, left

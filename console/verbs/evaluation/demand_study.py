@@ -122,7 +122,7 @@ class Study:
             "NOVEL": self._novel(self.task, written, behaviour, cosines),
         }
         # A student may write what is new in the catalogue; others know no catalogue, and their demands stay the same.
-        both = self._write(self.listed)
+        both = self._write(self.listed) if self.writer.knows_the_catalogue else written
         report["LISTED"] = self._novel(self.listed, both, behaviour, cosines)
         report["NEW"] = self._new(both, behaviour)
         if thin:
@@ -158,7 +158,7 @@ class Study:
             "titles bought": self._lists(task, self._own_titles(task)),
         }
         lists["U2Q + EASE^R"] = fused([mine, lists["EASE^R"]], _FUSED, len(task.offered))
-        report = {
+        report: dict[str, Any] = {
             "shoppers": len(task.users),
             "offered": int(task.offered.sum()),
             "unseen_share": task.unseen,

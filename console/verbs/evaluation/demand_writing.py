@@ -54,6 +54,11 @@ class Writer:
         self._ladder = Ladder(runtime, settings.model_copy(update={"deadline": _PATIENCE_S}))
         self.settings = settings
 
+    @property
+    def knows_the_catalogue(self) -> bool:
+        """Whether what is on offer changes what is written."""
+        return isinstance(self._runtime, StudentRuntime)
+
     def offer(self, titles: Sequence[str]) -> None:
         """Tell a student what the catalogue has; other runtimes write what they like."""
         if isinstance(self._runtime, StudentRuntime):

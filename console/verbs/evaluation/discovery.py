@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,22 +83,33 @@ def _show(report: list[AtShare], title: str) -> None:
 
     from console.output import console  # noqa: PLC0415
 
-    table = Table(title=title, title_justify="left")
-    for name in ("share", "met", "farthest", "NDCG@20", "loss", "HR@50", "coverage@50", *report[0].exposure):
-        table.add_column(name, justify="right")
-    table.add_column("categories", justify="right")
-    table.add_column("novelty", justify="right")
+    kept = Table(title=title, title_justify="left")
+    for name in ("share", "met", "farthest", "NDCG@20", "loss of NDCG@20", "HR@50"):
+        kept.add_column(name, justify="right")
     for one in report:
-        table.add_row(
+        kept.add_row(
             f"{one.share:.0%}",
             f"{one.met:.2%}",
             f"{100 * one.farthest:.2f} pp",
             f"{one.ndcg_20.mean:.4f}",
             f"{one.loss.mean:+.1%} [{one.loss.low:+.1%}, {one.loss.high:+.1%}]",
             f"{one.hr_50.mean:.4f}",
-            f"{one.coverage_50:.3f}",
+        )
+    console.print(kept)
+    shown = Table(title="what is shown, of all places", title_justify="left")
+    for name in ("share", *report[0].exposure, "coverage", "categories", "novelty"):
+        shown.add_column(name, justify="right")
+    for one in report:
+        shown.add_row(
+            f"{one.share:.0%}",
             *(f"{value:.1%}" for value in one.exposure.values()),
-            f"{one.categories:.1f}",
+            f"{one.coverage_50:.3f}",
+            "" if math.isnan(one.categories) else f"{one.categories:.1f}",
             f"{one.novelty:.2f}",
         )
-    console.print(table)
+    console.print(shown)
+    for one in report:
+        if one.short:
+            console.print(
+                f"{one.share:.0%}: {one.short:,} slates came up short, with too few candidates of these kinds."
+            )

@@ -69,14 +69,15 @@ def test_the_first_place_has_the_teachers_share_below_each_first_piece(pairs: Pa
 
 
 def test_what_follows_a_place_is_a_piece_that_the_teacher_gives_weight_to(pairs: Pairs) -> None:
-    batch = _drawn(pairs)[2]
+    _, tokenizer, batch = _drawn(pairs)
+    ended = tokenizer.token_to_id(PAD)
     width = batch.ids.shape[1]
     for row, column, pieces, shares in zip(
         batch.rows, batch.columns, batch.pieces, batch.weights, strict=True
     ):
         if column + 1 < width:
             after = batch.ids[row, column + 1]
-            assert after in pieces[shares > 0] or after == 0  # the end of the answer is followed by padding
+            assert after in pieces[shares > 0] or after == ended
 
 
 def test_the_same_seed_draws_the_same_batch(pairs: Pairs) -> None:

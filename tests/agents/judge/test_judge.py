@@ -22,9 +22,9 @@ def _drawn(seed: int, n: int = 600) -> tuple[Measured, list[str]]:
     labels = [faults[at % 4] for at in range(n)]
 
     def part(names: Sequence[str], fault: str, *, high: bool) -> np.ndarray:
-        values = random.uniform(size=(n, len(names)))
+        values = 0.6 * random.uniform(size=(n, len(names)))
         bad = np.array([one == fault for one in labels])
-        values[:, 0] = np.where(bad == high, 0.6 + 0.4 * values[:, 0], 0.4 * values[:, 0])
+        values[:, 0] = np.where(bad == high, 0.7 + 0.5 * values[:, 0], 0.6 * values[:, 0])
         return values
 
     return (
@@ -102,6 +102,15 @@ def test_verdicts_come_by_case_and_in_order(shop) -> None:
     found = Judge(shop, Calibration.load()).judge([empty, CASE, empty])
     assert [len(one) for one in found] == [0, 3, 0]
     assert found[1] == Judge(shop, Calibration.load()).judge([CASE])[0]
+
+
+def test_a_copy_by_definition_is_rejected_whatever_else_speaks_for_it(shop) -> None:
+    case = Case(
+        CASE.shopper, ("lunch bag retrospot", "Parmesan cheeses", "lunch bag"), shown=("parmesan cheese",)
+    )
+    ((copy, leak, general),) = Judge(shop, Calibration.load()).judge([case])
+    assert (copy.score, copy.new, leak.score, leak.new) == (0.0, 0.0, 0.0, 0.0)
+    assert general.score > 0.0
 
 
 def test_measures_count_both_ways() -> None:

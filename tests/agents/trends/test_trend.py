@@ -55,7 +55,7 @@ def test_a_document_read_twice_counts_once_and_one_of_the_future_not_at_all(enco
 
 
 def test_a_category_that_the_document_names_is_taken_as_it_is(encoder) -> None:
-    named = _document("e", "Brass sculpture", 1, "garden")
+    named = _document("e", "Bronze lamp", 1, "garden")
     (trend,) = mine([named], Topics.of(TITLES, encoder), encoder, now=NOW, relevant=0.1).trends
     assert trend.category == "garden"
 
@@ -97,3 +97,10 @@ def test_what_the_shopper_met_already_is_not_offered_and_a_category_comes_twice_
     found = offer(trends, {"lighting": 1.0}, now=NOW, known=["Brass lamp with shade"])
     assert [one.query for one in found] == ["glass lamp", "oak lamp"]
     assert offer(trends, {}, now=NOW) == []
+
+
+def test_a_phrase_ends_with_a_word_of_the_shop_and_may_begin_with_a_new_one(encoder) -> None:
+    known = Topics.of(TITLES, encoder).known(
+        ["mushroom lamps everywhere", "cottagecore lamp glows", "lamp sale", "interest rates"]
+    )
+    assert known == ["mushroom lamps", "cottagecore lamp"]

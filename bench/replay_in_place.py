@@ -1,0 +1,180 @@
+"""How fast a capture is replayed in place: to triggers, and with a strict cassette to slates.
+
+    python -m bench.replay_in_place --index DIR [--events 200000] [--triggers 2000]
+
+The events are synthetic: shoppers who view, click, search and order items of one category at a time, of the catalogue given.
+The cassette is filled by code in the model's place (how fast an answer is read does not depend on who wrote it); its vectors are
+the encoder's. Figures are by CPU seconds of this process on one thread, and by wall clock beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import faiss
+import msgspec
+
+from agents.runtime import Generation
+from agents.runtime.weights import locate
+from agents.settings import AgentSettings
+from index.catalog import Catalog
+from index.settings import IndexSettings
+from stream.replay import thinking
+from stream.replay.calls import Mode
+from stream.replay.capture import CaptureWriter, Record
+from stream.replay.manifest import SCHEMA, Asked, Manifest, Topic
+from stream.replay.replaying import Setup, Wish, replay
+from stream.settings import KafkaSettings, StreamSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agents.runtime import Request
+    from stream.replay.run import Run
+
+START = 1_746_000_000_000
+PARTITIONS = 4
+
+
+class ByCode:
+    """In the model's place: asks for three words of what the shopper is told to have done."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.model = "local", name
+
+    async def prepare(self, prompt: object, structure: object) -> None:
+        """Nothing."""
+
+    async def generate(
+        self,
+        requests: Sequence[Request],
+        deadline: float | None = None,  # noqa: ARG002  # the protocol has it
+    ) -> list[Generation]:
+        """Four demands for each."""
+        answers = []
+        for request in requests:
+            words = [word for word in request.text.replace(";", " ").split() if word.isalpha()]
+            dice = random.Random(request.text)
+            wanted = [
+                " ".join(dice.sample(words, min(3, len(words))))[:32].strip() or "a gift" for _ in range(4)
+            ]
+            answers.append(Generation(json.dumps({"queries": wanted}), 45, 20, "stop", (0.5,) * 4))
+        return answers
+
+    async def ready(self) -> bool:
+        """Always."""
+        return True
+
+    async def close(self) -> None:
+        """Nothing."""
+
+
+def events(catalog: Catalog, count: int, shoppers: int) -> Iterator[dict[str, Any]]:
+    """Events of shoppers who stay with a category for a while; the same for the same numbers."""
+    dice = random.Random(7)
+    by_category: defaultdict[str, list[int]] = defaultdict(list)
+    for row in range(len(catalog)):
+        by_category[catalog.category(row)].append(row)
+    groups = [rows for rows in by_category.values() if len(rows) >= 20] or list(by_category.values())
+    taste = [dice.choice(groups) for _ in range(shoppers)]
+    for number in range(count):
+        user = min(int(dice.expovariate(4) * shoppers), shoppers - 1)
+        if not dice.randrange(40):
+            taste[user] = dice.choice(groups)
+        row = dice.choice(taste[user])
+        kind = dice.choices(("view", "click", "search", "cart", "order"), (60, 20, 10, 5, 5))[0]
+        event = {"event_id": f"e{number}", "user_id": f"u{user}", "type": kind, "ts": START + number * 200}
+        if kind == "search":
+            event["query"] = " ".join(catalog.title(row).split()[:3])
+        else:
+            event["item_id"] = catalog.item_id(row)
+        yield event | ({"quantity": 1, "amount": 20.0} if kind == "order" else {})
+
+
+def write(folder: Path, given: Iterator[dict[str, Any]]) -> None:
+    """Write a capture of events, each sent when it happened."""
+    kafka = KafkaSettings()
+    names = kafka.event_topic_names()
+    manifest = Manifest(
+        SCHEMA,
+        "",
+        "synthetic events",
+        "",
+        [Topic(one.topic, one.type) for one in kafka.event_topics],
+        kafka.catalog_topic,
+        Asked(names, None, START + 10**12),
+        parts=[],
+    )
+    writer = CaptureWriter(folder, manifest)
+    offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
+    for event in given:
+        place = (str(kafka.topic_of(event["type"])), int(event["user_id"][1:]) % PARTITIONS)
+        offset = offsets[place]
+        if not offset:
+            writer.begin(*place, 0)
+        offsets[place] += 1
+        record = Record(offset, event["ts"], event["user_id"].encode(), msgspec.json.encode(event))
+        writer.add(*place, [record], offset + 1)
+    writer.flush(complete=True)
+
+
+def _by_code(agents: AgentSettings, words: object) -> ByCode:  # noqa: ARG001  # as open_runtime
+    return ByCode(locate(agents.local).name)
+
+
+def timed(setup: Setup, wish: Wish) -> tuple[Run, float, float]:
+    """A replay with its CPU and wall seconds."""
+    began, cpu = time.perf_counter(), time.process_time()
+    run = asyncio.run(replay(setup, wish))
+    return run, time.process_time() - cpu, time.perf_counter() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--index", type=Path, required=True)
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--slate-events", type=int, default=20_000)
+    parser.add_argument("--shoppers", type=int, default=5_000)
+    asked = parser.parse_args()
+    faiss.omp_set_num_threads(1)
+    catalog = Catalog.open(asked.index)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        setup = Setup(StreamSettings(), AgentSettings(), IndexSettings(catalog=asked.index))
+        write(folder / "many", events(catalog, asked.events, asked.shoppers))
+        run, cpu, wall = timed(setup, Wish(folder / "many", folder / "g", slates=False))
+        rows = [("to triggers", run.events, run.triggers, cpu, wall)]
+        write(folder / "few", events(catalog, asked.slate_events, asked.shoppers // 10))
+        thinking.open_runtime = _by_code  # type: ignore[assignment]  # in the model's place
+        wish = Wish(folder / "few", folder / "r", cassette=folder / "c", mode=Mode.RECORD)
+        first, cpu, wall = timed(setup, wish)
+        rows.append(("to slates, recording", first.events, first.triggers, cpu, wall))
+        hashes = [first.hashes]
+        for place in range(2):
+            run, cpu, wall = timed(
+                setup, Wish(folder / "few", folder / f"s{place}", cassette=folder / "c", mode=Mode.STRICT)
+            )
+            rows.append(("to slates, strict", run.events, run.triggers, cpu, wall))
+            hashes.append(run.hashes)
+        print(
+            f"{'':22}{'events':>9}{'triggers':>9}{'CPU s':>8}{'wall s':>8}{'events/CPU s':>14}{'triggers/CPU s':>16}"
+        )
+        for what, count, fired, used, took in rows:
+            print(
+                f"{what:22}{count:9,}{fired:9,}{used:8.2f}{took:8.2f}{count / used:14,.0f}{fired / used:16,.0f}"
+            )
+        print("seconds of the last:", run.seconds, run.rungs)
+        print("the same, byte for byte:", len(set(map(repr, hashes))) == 1, hashes[-1].all)
+
+
+if __name__ == "__main__":
+    main()

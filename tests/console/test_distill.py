@@ -1,0 +1,101 @@
+"""``nearline distill`` and ``nearline eval demand``, from a log to figures, with a real small student."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("torch")
+
+from console.main import app
+
+pytestmark = pytest.mark.real
+
+_DAY = 86_400_000
+_START = 15_000 * _DAY
+_KINDS = {
+    "garden": ["spade", "rake", "hose", "gloves", "pots", "seeds", "gnome", "bench", "shears", "trowel"],
+    "kitchen": ["scales", "whisk", "jars", "apron", "timer", "bowls", "tins", "knife", "ladle", "grater"],
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A hundred and twenty shoppers of two kinds over forty days; two garden items are first sold after day 30."""
+    folder = tmp_path_factory.mktemp("shop")
+    rng = random.Random(5)
+    items = [
+        (f"{kind}-{thing}", f"{kind} {thing}", kind) for kind, things in _KINDS.items() for thing in things
+    ]
+    items += [("garden-swing", "garden swing", "garden"), ("kitchen-clock", "kitchen clock", "kitchen")]
+    catalog = folder / "items.jsonl"
+    catalog.write_text(
+        "".join(
+            json.dumps({"item_id": one, "title": title, "category": kind}) + "\n"
+            for one, title, kind in items
+        )
+    )
+    events = folder / "orders.jsonl"
+    with events.open("w") as out:
+        number = 0
+        for user in range(120):
+            kind = sorted(_KINDS)[user % 2]
+            left = rng.sample(_KINDS[kind], 8)
+            for day in (3, 9, 15, 22, 33):
+                bought = [f"{kind}-{left.pop()}"] + ([f"{kind}-{left.pop()}"] if day < 15 else [])
+                if day == 33 and user % 3 == 0:
+                    bought.append("garden-swing" if kind == "garden" else "kitchen-clock")
+                for item in bought:
+                    number += 1
+                    ts = _START + day * _DAY + user * 60_000
+                    event = {
+                        "event_id": str(number),
+                        "user_id": f"u{user}",
+                        "type": "order",
+                        "ts": ts,
+                        "item_id": item,
+                    }
+                    out.write(json.dumps(event) + "\n")
+    return events, catalog
+
+
+def _run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output or repr(result.exception)
+    return result.output
+
+
+def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], tmp_path: Path) -> None:
+    events, catalog = shop
+    log = ("--events", events, "--catalog", catalog, "--cutoff", "2011-02-25", "--json")
+    made = json.loads(_run("distill", "prepare", *log, "--out", tmp_path / "pairs"))
+    assert made["phrases"] == 20
+    assert made["pairs"] >= 400
+    small = [f"--set={one}" for one in (
+        "vocabulary=700", "hidden=64", "layers=1", "feed_forward=64", "warm_steps=60", "warm_batch=64", "steps=60",
+        "batch=32", "answers=3", "threads=1",
+    )]  # fmt: skip
+    facts = json.loads(
+        _run("distill", "train", tmp_path / "pairs", "--out", tmp_path / "student", *small, "--json")
+    )
+    assert facts["pairs"]["cutoff"] == "2011-02-25"
+    report = json.loads(
+        _run("eval", "demand", *log, "--student", tmp_path / "student", "--queries", "5", "--form", "10")
+    )
+    assert report["writer"]["rungs"] == {"llm": 120}
+    assert report["writer"]["not_in_catalogue"] == 0.0
+    novel, new = report["NOVEL"]["channels"], report["NEW"]["channels"]
+    assert novel["U2Q"]["Recall@20"]["mean"] > novel["U2Q swapped"]["Recall@20"]["mean"]
+    assert new["EASE^R"]["Recall@50"]["mean"] == 0.0
+    assert new["U2Q"]["Recall@50"]["mean"] > 0.0
+    assert set(report) >= {"LISTED", "THIN 1", "THIN 3", "THIN 5"}
+
+
+def test_a_setting_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["distill", "train", str(tmp_path), "--out", str(tmp_path), "--set", "speed=9"]
+    )
+    assert "speed" in str(result.exception)
+    assert "layers" in str(result.exception)

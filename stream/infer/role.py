@@ -18,6 +18,7 @@ from stream.catalog.follower import Graveyard
 from stream.catalog.service import LivingCatalog
 from stream.infer.pipeline import Pipeline
 from stream.infer.source import TriggerSource
+from stream.judging import LivingJudge
 from stream.redis_client import patiently
 from stream.role import Role
 from stream.slates import SlateCandidate, SlateStore
@@ -46,12 +47,13 @@ def add_infer(worker: Worker) -> None:
     # The language model before the encoder: it tells OpenMP how to wait, which is heard only once.
     runtime = open_runtime(worker.agents, catalog.vocabulary())
     recall = open_recall(worker.index)
-    ladder = Ladder(runtime, worker.agents)
+    judge = LivingJudge(worker.agents.judge, recall) if worker.agents.judge.enabled else None
+    ladder = Ladder(runtime, worker.agents, judge=judge)
     log.info(
         "catalogue of %d items and models loaded in %.1f s", len(recall.catalog), time.perf_counter() - began
     )
     channel = worker.app.channel(maxsize=1)
-    role = InferRole(worker, recall, ladder, channel)
+    role = InferRole(worker, recall, ladder, judge, channel)
     worker.app.service(role)
 
     @worker.app.agent(channel, name="infer")  # type: ignore[untyped-decorator]
@@ -75,10 +77,13 @@ class InferRole(Role):
     pipeline: Pipeline
     source: TriggerSource
 
-    def __init__(self, worker: Worker, recall: Recall, ladder: Ladder, channel: Any) -> None:
+    def __init__(
+        self, worker: Worker, recall: Recall, ladder: Ladder, judge: LivingJudge | None, channel: Any
+    ) -> None:
         super().__init__(worker, channel, "nearline-infer")
         self._recall = recall
         self._ladder = ladder
+        self._judge = judge
 
     async def begin(self) -> None:
         """Warm the models, then read triggers."""
@@ -98,6 +103,8 @@ class InferRole(Role):
             fail=worker.fail,
             kept=worker.index.versions_kept,
         )
+        if self._judge is not None:
+            self._judge.follow(self.living)
         await self.add_runtime_dependency(self.living)
         await self._publish_popular()
         self.pipeline = Pipeline(

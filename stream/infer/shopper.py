@@ -54,6 +54,7 @@ def shopper_of(trigger: Trigger, titles: Titles, cached: tuple[Demand, ...] = ()
             category=entry.category,
             amount=entry.cents / 100,
             quantity=entry.quantity,
+            lines=entry.lines,
         )
         for entry in trigger.ledger
     )

@@ -72,11 +72,7 @@ class Ladder:
         self.prompt = prompts.load(settings.prompt)
         self._settings = settings
         opinion = prompts.load(settings.judge.opinion) if judge and settings.judge.opinion else None
-        self._judging = (
-            Judging(judge, self.prompt, runtime if opinion else None, opinion)
-            if judge and settings.judge.enabled
-            else None
-        )
+        self._judging = Judging(judge, self.prompt, runtime if opinion else None, opinion) if judge else None
         self._clock = clock
         self._most = max(MOST_DEMANDS, settings.queries)
         self._structure = queries(settings.queries, settings.query_chars)

@@ -252,6 +252,8 @@ class _Run:
         }
         (beside / "student.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         for file in sorted(beside.iterdir()):
+            # Weights are written readable by their owner alone; a server may be somebody else.
+            file.chmod(0o644)
             file.replace(self._folder / file.name)
         beside.rmdir()
         (self._folder / CHECKPOINT).unlink(missing_ok=True)

@@ -78,10 +78,10 @@ async def test_where_nothing_is_left_the_next_rung_serves_and_says_why(shop) -> 
     assert len(result.rejected) == 2
 
 
-async def test_a_judge_that_is_switched_off_is_not_asked(shop) -> None:
-    (result,) = await _ladder(Answers(WRITTEN), shop, enabled=False).infer([SHOPPER])
+async def test_without_a_judge_nothing_is_judged() -> None:
+    (result,) = await Ladder(Answers(WRITTEN), AgentSettings()).infer([SHOPPER])
     assert len(result.demands) == 2
-    assert shop.asked == 0
+    assert all(demand.judged is None for demand in result.demands)
 
 
 async def test_a_shop_that_cannot_be_asked_leaves_the_demands_and_a_note() -> None:

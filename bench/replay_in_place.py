@@ -154,7 +154,7 @@ def main() -> None:
         run, cpu, wall = timed(setup, Wish(folder / "many", folder / "g", slates=False))
         rows = [("to triggers", run.events, run.triggers, cpu, wall)]
         write(folder / "few", events(catalog, asked.slate_events, asked.shoppers // 10))
-        thinking.open_runtime = _by_code  # type: ignore[assignment]  # in the model's place
+        thinking.open_runtime = _by_code  # type: ignore[assignment,attr-defined]  # in the model's place
         wish = Wish(folder / "few", folder / "r", cassette=folder / "c", mode=Mode.RECORD)
         first, cpu, wall = timed(setup, wish)
         rows.append(("to slates, recording", first.events, first.triggers, cpu, wall))

@@ -10,6 +10,7 @@ NearlineError
     ├── FencedError              another worker has taken this partition over
     ├── DatasetError             shopping data cannot be read (stream/datasets)
     ├── EmbeddedError            a part of the embedded stack failed (stream/embedded)
+    ├── ReplayError              a capture, cassette or run cannot be used (stream/replay)
     └── CheckpointError     a checkpoint in Redis cannot be read or is of another version
 """
 

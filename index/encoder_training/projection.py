@@ -9,6 +9,8 @@ logarithm of that chance, weighted over what the lists should hold (`lessons`): 
 completing one another, since what one holds the others need not. Added to it is InfoNCE (van den Oord and others, 2018)
 over pairs of a question and a text: searches, items looked at together, some words of a title and the title.
 
+Of what was learnt a share is laid over: between the general encoder and the learnt one lie encoders that keep nearly
+all the behaviour and more of the words (Wortsman and others, "Robust fine-tuning of zero-shot models", CVPR 2022).
 Texts that compete are all of them while they are few, and else the batch's own, those mined, and some by chance.
 """
 
@@ -58,6 +60,12 @@ class Recipe(BaseModel):
         description="How often a text may not look up its own key, as a new one cannot.",
     )
     columns: int = Field(default=4_096, ge=64, description="Texts that compete in a step, at most.")
+    strength: float = Field(
+        default=0.75,
+        gt=0,
+        le=1,
+        description="Share of what was learnt that is laid over; less keeps more of the general encoder's words.",
+    )
     words_weight: float = Field(default=1.0, ge=0, description="Weight of the pairs beside the shoppers.")
 
 
@@ -172,7 +180,9 @@ class _Training:
             if tell is not None and (step + 1) % 10 == 0:
                 tell(f"learning: step {step + 1} of {recipe.steps}, loss {value:.3f}")
         memory = ShopMemory(
-            self.keys, self.shifts.detach().numpy().astype(np.float32), self._recorded(record)
+            self.keys,
+            self.recipe.strength * self.shifts.detach().numpy().astype(np.float32),
+            self._recorded(record),
         )
         tenth = max(1, recipe.steps // 20)
         figures = {

@@ -29,8 +29,8 @@ TRUST: Final = 0.4
 """What the second opinion counts further down, beside a relevance from 0 to 1."""
 
 BREADTH: Final = 0.03
-"""What a unit of log(1 + sales) costs further down. Both were chosen on Online Retail with cutoffs before August 2011:
-half a hundredth more hit rate, and three hundredths more of the catalogue in somebody's slate."""
+"""What a unit of log(1 + sales) costs further down. Both were chosen on Online Retail with cutoffs up to August 2011:
+as many shoppers with a hit as by relevance alone, and four hundredths more of the catalogue in somebody's slate."""
 
 
 def broaden(

@@ -202,7 +202,9 @@ def read_index(path: Path) -> Any:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         content = np.frombuffer(mapped, np.uint8)
-        reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(content), len(content))
+        reader = faiss.ZeroCopyIOReader(  # type: ignore[attr-defined]  # made by SWIG when FAISS is loaded
+            faiss.swig_ptr(content), len(content)
+        )
         index: Any = faiss.read_index(reader, faiss.IO_FLAG_MMAP_IFC)
     except (OSError, ValueError, RuntimeError) as error:
         raise CatalogDamagedError(

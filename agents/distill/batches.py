@@ -137,8 +137,8 @@ class Batches:
             certain[:, 0] = 1.0
             lists.append((each, places, np.full((size, most), self._id[form], dtype=np.int64), certain))
         ids = np.full((size, max(map(len, texts))), self._id[PAD], dtype=np.int64)
-        for row, text in enumerate(texts):
-            ids[row, : len(text)] = text
+        for number, text in enumerate(texts):
+            ids[number, : len(text)] = text
         rows, columns, pieces, shares = (np.concatenate(parts) for parts in zip(*lists, strict=True))
         return Batch(ids, rows, columns, pieces, shares)
 

@@ -47,8 +47,8 @@ class Moments:
             history.amount[order],
         )
         user, day = lines.user, lines.day
-        new = np.flatnonzero(np.r_[True, (np.diff(user) != 0) | (np.diff(day) != 0)])
-        stop = np.r_[new[1:], len(lines)]
+        new: Ints = np.flatnonzero(np.r_[True, (np.diff(user) != 0) | (np.diff(day) != 0)])
+        stop: Ints = np.r_[new[1:], len(lines)]
         owner = user[new]
         first = np.searchsorted(user, owner)
         after = np.r_[stop[1:], len(lines)]

@@ -47,6 +47,10 @@ class Question:
         known: How many phrases are wanted of those that the student was trained on.
         new: How many of those that came later.
         banned: Phrases not to be written, such as titles just bought, as `agents.words.normal` has them.
+        personal: How much of what everybody wants is taken away. Of the phrases that the student knows, those are
+            written whose log p - personal x log (share of the phrase in all that was wanted) is largest, as in maximum
+            mutual information decoding (Li and others, "A Diversity-Promoting Objective Function for Neural
+            Conversation Models", NAACL 2016); they are ordered by p.
         deadline: ``time.monotonic`` seconds.
     """
 
@@ -54,6 +58,7 @@ class Question:
     known: int
     new: int = 0
     banned: frozenset[str] = frozenset()
+    personal: float = 0.0
     deadline: float | None = None
 
 
@@ -142,22 +147,13 @@ class Engine:
         for phrase, number in self.trie.number.items():
             self._alike.setdefault(normal(phrase), []).append(number)
 
-    def write(self, questions: Sequence[Question], *, personal: float = 0.0) -> list[Written]:
-        """Answer a batch.
-
-        Args:
-            questions: Of the shoppers.
-            personal: How much of what everybody wants is taken away: phrases that the student knows are ordered by
-                log p - personal x log (share of the phrase among all that was wanted), as in maximum mutual information
-                decoding (Li and others, "A Diversity-Promoting Objective Function for Neural Conversation Models",
-                NAACL 2016).
-        """
-        wider = _WIDER if personal else 1.0
+    def write(self, questions: Sequence[Question]) -> list[Written]:
+        """Answer a batch."""
         read = [encoding.ids for encoding in self.tokenizer.encode_batch([one.text for one in questions])]
         asks = [
             Ask(
                 ids,
-                {KNOWN: round(wider * one.known), NEW: one.new},
+                {KNOWN: round((_WIDER if one.personal else 1.0) * one.known), NEW: one.new},
                 frozenset(at for phrase in one.banned for at in self._alike.get(phrase, ())),
                 one.deadline,
             )
@@ -165,7 +161,7 @@ class Engine:
         ]
         written = []
         for one, ids, found in zip(questions, read, self._search(self.trie, asks), strict=True):
-            known = self._personal(found.phrases.get(KNOWN, []), personal)[: one.known]
+            known = self._personal(found.phrases.get(KNOWN, []), one.personal, one.known)
             ranked = _spread(known, found.phrases.get(NEW, []))
             written.append(
                 Written(
@@ -178,14 +174,16 @@ class Engine:
             )
         return written
 
-    def _personal(self, found: list[tuple[int, float]], personal: float) -> list[tuple[int, float]]:
-        if not personal:
-            return found
-        floor = _LEAST_SHARE
-        return sorted(
-            found,
-            key=lambda one: personal * math.log(self._usual[self.trie.phrases[one[0]]] + floor) - one[1],
-        )
+    def _personal(
+        self, found: list[tuple[int, float]], personal: float, wanted: int
+    ) -> list[tuple[int, float]]:
+        """The ``wanted`` most personal of the likeliest, in the order of their probabilities."""
+
+        def lift(one: tuple[int, float]) -> float:
+            return one[1] - personal * math.log(self._usual[self.trie.phrases[one[0]]] + _LEAST_SHARE)
+
+        chosen = sorted(found, key=lambda one: -lift(one))[:wanted] if personal else found[:wanted]
+        return sorted(chosen, key=lambda one: -one[1])
 
     def write_freely(self, texts: Sequence[str], *, tokens: int = 120) -> list[str]:
         """What the student writes after each text, opening included, by greedy decoding over its whole vocabulary.

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StudentRuntime"]
 
+# At so many titles of a shopper half of what is asked for is personal.
+_WELL_KNOWN = 10.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -141,9 +144,7 @@ class StudentRuntime:
             if live:
                 self._offer(requests[live[0]].structure)
                 questions = [self._question(requests[at], until[at]) for at in live]
-                for at, written in zip(
-                    live, self._engine.write(questions, personal=self._settings.personal), strict=True
-                ):
+                for at, written in zip(live, self._engine.write(questions), strict=True):
                     answers[at] = _answer(requests[at], written)
         except Exception as error:  # noqa: BLE001  # see the next line
             # Whatever breaks inside the model must cost these answers only, never the worker.
@@ -158,9 +159,12 @@ class StudentRuntime:
 
         most = request.structure.at_most
         new = min(round(most * self._settings.new_share), self._engine.new)
-        own = frozenset(normal(label) for label in labels(request.text))
+        titles = labels(request.text)
+        own = frozenset(normal(label) for label in titles)
+        # Of who is hardly known, what everybody wants is the best guess.
+        personal = self._settings.personal * len(titles) / (len(titles) + _WELL_KNOWN)
         text = _text(request.prompt, request.text, request.structure)
-        return Question(text, most - new, new, request.banned | own, until)
+        return Question(text, most - new, new, request.banned | own, personal, until)
 
 
 def _text(prompt: Prompt, profile: str, structure: Structure) -> str:

@@ -122,8 +122,8 @@ def _report(
             channels[name] |= {"ms_p50": float(p50), "ms_p99": float(p99)}
     if chosen is not None:
         channels["hybrid-cv"] |= {
-            "weight": chosen.weights[1],
-            "weight_by_fold": [w[1] for w in chosen.by_fold],
+            "weights": list(chosen.weights),
+            "weights_by_fold": [list(weights) for weights in chosen.by_fold],
         }
     return {
         "items": len(documents.ids),

@@ -27,7 +27,7 @@ _KITCHEN = [
 ]
 _PHRASES = [*_GARDEN, *_KITCHEN]
 _SETTINGS = TrainSettings(
-    vocabulary=600, hidden=64, layers=1, feed_forward=64, warm_steps=50, warm_batch=64, steps=60, batch=32, answers=3,
+    vocabulary=600, hidden=64, layers=1, feed_forward=64, warm_steps=120, warm_batch=64, steps=160, batch=32, answers=3,
     threads=1, seed=3,
 )  # fmt: skip
 
@@ -122,7 +122,7 @@ def test_an_interrupted_training_goes_on_and_ends_where_an_undisturbed_one_does(
         pass
 
     def stop(done: Progress) -> None:
-        if done.stage == "student" and done.step == 30:
+        if done.stage == "student" and done.step == 80:
             raise Stop
 
     often = _SETTINGS.model_copy(update={"checkpoint_s": 1e-6})
@@ -131,7 +131,7 @@ def test_an_interrupted_training_goes_on_and_ends_where_an_undisturbed_one_does(
     assert (tmp_path / CHECKPOINT).is_file()
     steps: list[int] = []
     train(pairs, often, tmp_path, tell=lambda done: steps.append(done.step))
-    assert steps[0] == 30
+    assert steps[0] == 80
     assert (tmp_path / "model.safetensors").read_bytes() == (student / "model.safetensors").read_bytes()
 
 

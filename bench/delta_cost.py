@@ -22,14 +22,14 @@ import numpy as np
 
 from bench.million_titles import load
 from index import Item, Query, Recall, RecallRequest, SentenceTransformerEncoder, build_catalog
-from index.choice import IndexChoice
-from index.embeddings import NumberedVectors
+from index.built.embeddings import NumberedVectors
 from index.living import LivingRecall, Price, Remove, Stock, Upsert
+from index.nearest.choice import IndexChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from index.living import Change
 
 

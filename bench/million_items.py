@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.million_titles import load
+from index.nearest.vectors import VectorIndex, read_index
 from index.tuning import Candidate, exact_neighbours, measure
 from index.tuning.measure import CALL, DEPTH
-from index.vectors import VectorIndex, read_index
 
 if TYPE_CHECKING:
-    from index.choice import IndexChoice
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
+    from index.nearest.choice import IndexChoice
 
 TYPES = ("IVF4096,PQ128x4fsr,Refine(SQ8):64,128,192,256:8,12,16", "IVF4096,SQ8:64,96,128,192")
 

@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from index import SentenceTransformerEncoder
-from index.encoder import unit_rows
-from index.titles import embedding_text
+from index.encoders.encoder import unit_rows
+from index.items.titles import embedding_text
 from stream.datasets import open_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
 
 __all__ = ["load", "make"]
 

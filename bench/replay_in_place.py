@@ -25,7 +25,7 @@ import msgspec
 from agents.runtime import Generation
 from agents.runtime.weights import locate
 from agents.settings import AgentSettings
-from index.catalog import Catalog
+from index.built.catalog import Catalog
 from index.settings import IndexSettings
 from stream.replay import thinking
 from stream.replay.calls import Mode

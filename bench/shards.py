@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.million_titles import load
-from index.choice import default_choice
-from index.shards import Shards
+from index.nearest.choice import default_choice
+from index.nearest.shards import Shards
+from index.nearest.vectors import VectorIndex, read_index
 from index.tuning import exact_neighbours
-from index.vectors import VectorIndex, read_index
 
 if TYPE_CHECKING:
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 _DEPTH, _CALL = 100, 5
 

@@ -5,17 +5,30 @@
                                                                              │  paths, rejects.jsonl, manifest.json
     demands ── encoder ── recall (channels, weights, ranking) ──▶ candidates ◀── catalog
 
-`index.living` lets a built catalogue change while it serves and keeps versions of it, `index.tuning` chooses the type of
-vector index by measurement, `index.shards` searches several parts as one.
+    items             a catalogue's records, read and checked
+    encoders          texts to vectors
+      encoder_training  ... by what a shop's own shoppers do
+    built             the folder: written, opened, exchanged
+      living            ... changed while it serves, and kept in versions
+    nearest           the vector index, whole or in parts
+      tuning            ... its type chosen by measurement
+    channels          what finds items: words, vectors, behaviour, popularity, novelty
+      demand_weights    ... and how much each of a shopper's demands counts
+    ranking           candidates to a slate
+    recall            all of it for a batch of requests
+    evaluate          how good that is, by judgments and by what was bought next
+      teaching          ... and what a student of demands is to learn from it
 
 `build_catalog` writes the folder, `Catalog` and `VectorIndex` open it memory-mapped, and `Recall` answers batches of
 requests with one call of the encoder and one of the index. Nothing here knows of Kafka, Redis or prompts.
 """
 
-from index.build import BuildReport, build_catalog, is_current
-from index.catalog import Catalog
-from index.columns import Columns
-from index.encoder import CachedEncoder, Encoder
+from index.built.build import BuildReport, build_catalog, is_current
+from index.built.catalog import Catalog
+from index.built.manifest import Manifest
+from index.encoders.encoder import CachedEncoder, Encoder
+from index.encoders.local import SentenceTransformerEncoder
+from index.encoders.server import ServerEncoder
 from index.errors import (
     CatalogDamagedError,
     CatalogError,
@@ -24,15 +37,13 @@ from index.errors import (
     EncoderMismatchError,
     EncoderUnavailableError,
 )
-from index.intake import Progress, Reject
-from index.item import Item
-from index.local_encoder import SentenceTransformerEncoder
-from index.manifest import Manifest
+from index.items.columns import Columns
+from index.items.intake import Progress, Reject
+from index.items.item import Item
+from index.items.titles import short_title
+from index.nearest.vectors import VectorIndex
 from index.recall import Candidate, Query, Recall, RecallRequest, RecallResult
-from index.server_encoder import ServerEncoder
 from index.settings import EncoderSettings, IndexSettings, RecallSettings, open_encoder, open_recall
-from index.titles import short_title
-from index.vectors import VectorIndex
 
 __all__ = [
     "BuildReport",

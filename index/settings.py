@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from index.encoder import CachedEncoder, Encoder
+from index.encoders.encoder import CachedEncoder, Encoder
+from index.encoders.fingerprint import model_fingerprint
 from index.errors import EncoderUnavailableError
-from index.fingerprint import model_fingerprint
 from index.recall import Recall, RecallSettings
 
 __all__ = [
@@ -82,7 +82,7 @@ def open_encoder(settings: EncoderSettings) -> CachedEncoder:
         EncoderUnavailableError: If it cannot be loaded or reached, or the settings name no server.
     """
     if settings.kind == "local":
-        from index.local_encoder import SentenceTransformerEncoder  # noqa: PLC0415 - only where it is wanted
+        from index.encoders.local import SentenceTransformerEncoder  # noqa: PLC0415 - only where it is wanted
 
         local = SentenceTransformerEncoder(settings.path, device=settings.device, threads=settings.threads)
         return CachedEncoder(local, settings.cache)
@@ -91,7 +91,7 @@ def open_encoder(settings: EncoderSettings) -> CachedEncoder:
             "The encoder is set to a server, without its address and model.",
             way_out="Set the encoder's url and model.",
         )
-    from index.server_encoder import ServerEncoder  # noqa: PLC0415 - only where it is wanted
+    from index.encoders.server import ServerEncoder  # noqa: PLC0415 - only where it is wanted
 
     key = settings.api_key.get_secret_value()
     return CachedEncoder(
@@ -106,7 +106,7 @@ def encoder_fingerprint(settings: EncoderSettings) -> str:
         EncoderUnavailableError: If there is no such model, or the server does not answer.
     """
     if settings.kind == "local":
-        from index.local_encoder import packaged_model  # noqa: PLC0415 - as above
+        from index.encoders.local import packaged_model  # noqa: PLC0415 - as above
 
         return model_fingerprint((settings.path or packaged_model()).resolve())
     return open_encoder(settings).fingerprint

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agents.settings import JudgeSettings
     from index.channels.behaviour import Neighbours
     from index.channels.channel import QueryChannel
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
     from index.recall import Recall
 
 __all__ = ["HasNow", "LivingJudge", "Rows", "Shelf", "shelf_of"]

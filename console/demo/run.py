@@ -75,7 +75,7 @@ class Demo:
 
     def prepare(self) -> tuple[Path, float]:
         """The catalogue's folder; and the seconds it took to make it and the model, if they were not there."""
-        from index.build import is_current  # noqa: PLC0415
+        from index.built.build import is_current  # noqa: PLC0415
         from index.settings import encoder_fingerprint, open_encoder  # noqa: PLC0415
         from stream.datasets import write_catalog  # noqa: PLC0415
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from console.settings import Settings
-    from index.build import BuildReport
+    from index.built.build import BuildReport
     from index.living import Version
 
 app = typer.Typer(
@@ -222,8 +222,8 @@ def schema() -> None:
 
 def _offsets(settings: Settings, as_of: str | None) -> dict[str, int]:
     """Where the catalog topic is now, or was when the source was made."""
+    from index.built.manifest import Manifest  # noqa: PLC0415
     from index.errors import CatalogError  # noqa: PLC0415
-    from index.manifest import Manifest  # noqa: PLC0415
     from stream.catalog.places import places  # noqa: PLC0415
     from stream.topics import create_topics  # noqa: PLC0415
 
@@ -250,7 +250,7 @@ def _as_data(version: Version) -> dict[str, Any]:
 
 def build_with_progress(file: Path, out: Path, encoder: Any, *, quiet: bool = False) -> BuildReport:
     """Build a catalogue with a progress bar on stderr's console."""
-    from index.build import build_catalog  # noqa: PLC0415
+    from index.built.build import build_catalog  # noqa: PLC0415
 
     with _telling(quiet=quiet) as told:
         return build_catalog(file, out, encoder, progress=told)

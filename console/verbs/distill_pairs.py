@@ -8,8 +8,8 @@ import numpy as np
 
 from agents.distill.form import phrases
 from agents.distill.pairs import Pair
+from index.items.titles import short_title
 from index.teaching import Moments, Teacher, mix
-from index.titles import short_title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -154,7 +154,7 @@ def _readings(
     events: Path, catalog: Path | None, cutoff: str | None, texts: Sequence[str]
 ) -> list[tuple[str, int]]:
     """What the index reads of items beyond their titles (brand, category), with the titles' numbers."""
-    from index.titles import embedding_text  # noqa: PLC0415
+    from index.items.titles import embedding_text  # noqa: PLC0415
     from stream.datasets import OnlineRetail, open_dataset  # noqa: PLC0415
 
     dataset = open_dataset(str(events), catalog=catalog)
@@ -189,8 +189,8 @@ def _projection(
     import numpy as np  # noqa: PLC0415
 
     from index.encoder_training import Recipe, parts_of, train_projection, write_folder  # noqa: PLC0415
-    from index.local_encoder import SentenceTransformerEncoder  # noqa: PLC0415
-    from index.shop_memory import MEMORY_RECORD, MemoryRecord  # noqa: PLC0415
+    from index.encoders.local import SentenceTransformerEncoder  # noqa: PLC0415
+    from index.encoders.shop_memory import MEMORY_RECORD, MemoryRecord  # noqa: PLC0415
 
     if base is not None and (base / MEMORY_RECORD).is_file():
         raise ConsoleError(
@@ -246,7 +246,7 @@ def _tower(
     import shutil  # noqa: PLC0415
 
     from index.encoder_training import TowerRecipe, parts_of, train_tower, write_folder  # noqa: PLC0415
-    from index.local_encoder import packaged_model  # noqa: PLC0415
+    from index.encoders.local import packaged_model  # noqa: PLC0415
 
     recipe = TowerRecipe(**given)
     work = out.absolute().with_name(f".{out.name}.checkpoint")

@@ -12,7 +12,7 @@ import typer
 from console.errors import ConsoleError
 
 if TYPE_CHECKING:
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from index.tuning import Measured
 
 _WIDTH: Final = 128
@@ -57,7 +57,7 @@ def tune(
     """
     from console.output import print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
-    from index.embeddings import open_embeddings  # noqa: PLC0415
+    from index.built.embeddings import open_embeddings  # noqa: PLC0415
     from index.tuning import adopt, candidates, measure, pick  # noqa: PLC0415
 
     if catalog is not None and vectors is not None:

@@ -233,7 +233,7 @@ async def _other(settings: Settings, against: str) -> RuleSet:
 
 def _catalog(settings: Settings, source: str | None) -> tuple[Mapping[str, str] | None, Titles, str]:
     """Categories, words, and what to say of them."""
-    from index.catalog import Catalog  # noqa: PLC0415
+    from index.built.catalog import Catalog  # noqa: PLC0415
     from index.errors import CatalogMissingError  # noqa: PLC0415
     from stream.simulate.cost import NoTitles  # noqa: PLC0415
 

@@ -53,7 +53,7 @@ def mine_documents(
     from console.output import console, print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
     from console.verbs.evaluation.options import telling  # noqa: PLC0415
-    from index.catalog import Catalog  # noqa: PLC0415
+    from index.built.catalog import Catalog  # noqa: PLC0415
     from index.settings import open_encoder  # noqa: PLC0415
 
     settings = load_settings()

@@ -12,7 +12,7 @@ from index.channels.channel import Need, Scored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
     from index.recall import Recall
 
 __all__ = ["Dense", "DenseCatalog"]

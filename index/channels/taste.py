@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from index.channels.channel import Need, Scores
     from index.channels.purchases import Histories
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["Taste"]
 

@@ -10,7 +10,7 @@ from index.channels.lexical import words
 from index.demand_weights.paths import Paths
 
 if TYPE_CHECKING:
-    from index.catalog import Catalog
+    from index.built.catalog import Catalog
     from index.demand_weights.links import Links
     from index.demand_weights.paths import PathSettings
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from index.built.swap import swap_folder
 from index.demand_weights.links import Links
 from index.demand_weights.paths import Paths
 from index.errors import CatalogDamagedError, CatalogMissingError
-from index.swap import swap_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

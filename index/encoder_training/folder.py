@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from index.built.swap import swap_folder
+from index.encoders.shop_memory import MEMORY_RECORD
 from index.errors import CatalogError
-from index.shop_memory import MEMORY_RECORD
-from index.swap import swap_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

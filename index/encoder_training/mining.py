@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from index.channels.purchases import Ints
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["belongs", "mine"]
 

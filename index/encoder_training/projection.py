@@ -24,15 +24,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from index.encoder_training.mining import belongs, mine
+from index.encoders.shop_memory import MemoryRecord, ShopMemory, nearest_keys
 from index.errors import CatalogError, EncoderUnavailableError
-from index.shop_memory import MemoryRecord, ShopMemory, nearest_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from index.channels.purchases import Ints
-    from index.encoder import Vectors
     from index.encoder_training.lessons import Lessons
+    from index.encoders.encoder import Vectors
 
 __all__ = ["Recipe", "train_projection"]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from index.errors import CatalogSourceError
-from index.reader import read_records
+from index.items.reader import read_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ class Documents:
 
 
 def read_documents(path: Path) -> Documents:
-    """Read a catalogue file of any kind that `index.reader` knows.
+    """Read a catalogue file of any kind that `index.items.reader` knows.
 
     Raises:
         CatalogSourceError: If the file cannot be read or holds no item.

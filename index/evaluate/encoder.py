@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from index.channels.purchases import Ints, Purchases
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
     from index.evaluate.metrics import Estimate, PerShopper
     from index.evaluate.slate import Task
 

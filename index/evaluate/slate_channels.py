@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from index.channels.channel import ShopperChannel
     from index.channels.purchases import Purchases
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from index.evaluate.slate import Rule
 
 __all__ = ["SLATE_CHANNELS", "Channels", "Source"]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from index.item import UNCATEGORISED
+from index.items.item import UNCATEGORISED
 
 if TYPE_CHECKING:
-    from index.catalog import Catalog
+    from index.built.catalog import Catalog
     from index.living.delta import Delta
 
 __all__ = ["AddedRows"]

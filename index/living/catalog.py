@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from index.catalog import NEWEST, Catalog, Rows
+from index.built.catalog import NEWEST, Catalog, Rows
+from index.items.titles import short_title
 from index.living.added import AddedRows
-from index.titles import short_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from index.item import Item
+    from index.items.item import Item
     from index.living.delta import Delta
 
 __all__ = ["LiveCatalog"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from index.item import Item
+    from index.items.item import Item
 
 __all__ = ["Change", "Price", "Remove", "Stock", "Upsert"]
 

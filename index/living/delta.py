@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from index.embeddings import item_text
-from index.item import UNCATEGORISED, Item
+from index.built.embeddings import item_text
+from index.items.item import UNCATEGORISED, Item
+from index.items.titles import embedding_text
 from index.living.changes import Price, Remove, Stock, Upsert
-from index.titles import embedding_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from index.catalog import Catalog
+    from index.built.catalog import Catalog
     from index.living.changes import Change
 
 __all__ = ["Applied", "Delta", "text_of"]

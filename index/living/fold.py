@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from index.catalog import Catalog
-from index.embeddings import NumberedVectors, open_embeddings, texts_of
+from index.built.catalog import Catalog
+from index.built.embeddings import NumberedVectors, open_embeddings, texts_of
 from index.errors import CatalogDamagedError, CatalogError, EncoderUnavailableError
-from index.item import UNCATEGORISED
+from index.items.item import UNCATEGORISED
 from index.living.delta import text_of
 from index.living.versions import KEPT, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from index.encoder import Vectors
-    from index.item import Item
+    from index.built.manifest import EncoderRecord
+    from index.encoders.encoder import Vectors
+    from index.items.item import Item
     from index.living.delta import Delta
     from index.living.near import NearVectors
     from index.living.versions import Version
-    from index.manifest import EncoderRecord
 
 __all__ = ["fold", "save_delta"]
 

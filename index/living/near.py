@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["NearVectors"]
 

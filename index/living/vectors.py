@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from index.vectors import VectorIndex
+from index.nearest.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from index.living.delta import Delta
     from index.living.near import NearVectors
 

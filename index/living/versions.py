@@ -2,7 +2,7 @@
 
 The catalogue in force is the folder that workers open. Versions are kept beside it, in ``<folder>.versions/000001`` and
 so on, as hard links where the file system has them, so a kept version in force takes no space of its own. Putting
-one in force exchanges the folder in one step (`index.swap`); a worker sees the new manifest, opens the version
+one in force exchanges the folder in one step (`index.built.swap`); a worker sees the new manifest, opens the version
 aside, and goes on with the last one if the new one is damaged.
 """
 
@@ -18,22 +18,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from index.build import build_catalog
-from index.catalog import Catalog
+from index.built.build import build_catalog
+from index.built.catalog import Catalog
+from index.built.manifest import MANIFEST, Manifest, Published
+from index.built.swap import swap_folder
 from index.errors import CatalogError, CatalogMissingError
-from index.manifest import MANIFEST, Manifest, Published
-from index.swap import swap_folder
-from index.vectors import VectorIndex
+from index.nearest.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from index.choice import IndexChoice
-    from index.columns import Columns
-    from index.embeddings import KnownVectors
-    from index.encoder import Encoder
-    from index.intake import Progress
+    from index.built.embeddings import KnownVectors
+    from index.encoders.encoder import Encoder
+    from index.items.columns import Columns
+    from index.items.intake import Progress
+    from index.nearest.choice import IndexChoice
 
 __all__ = ["KEPT", "Version", "Versions"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from index.channels.channel import Scores
     from index.channels.purchases import Histories, Purchases
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["DEPTH", "FEATURES", "MOST", "Candidates", "Knowledge"]
 

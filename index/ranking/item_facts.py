@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from index.channels.purchases import Purchases
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["ITEM", "ItemFacts"]
 

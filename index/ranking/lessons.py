@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from index.channels.purchases import Purchases
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from index.evaluate.slate import Rule
 
 __all__ = ["GAPS", "Lessons", "Samples", "gather"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["Pool", "Position", "Scorer", "arrange", "coarse", "rank", "shortlist"]
 

@@ -17,24 +17,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from index.built.manifest import MANIFEST, file_sha256
+from index.built.swap import swap_folder
 from index.channels.behaviour import LAMBDA, Behaviour, Neighbours, gram
 from index.channels.purchases import DAY_MS, date_of
 from index.errors import CatalogDamagedError, CatalogError
 from index.evaluate.slate import Rule, evaluate, split
-from index.manifest import MANIFEST, file_sha256
 from index.ranking.closed_form import quick_ease
 from index.ranking.features import FEATURES, Knowledge
 from index.ranking.learned import Fused, Ranker, train
 from index.ranking.lessons import Lessons
 from index.ranking.live_ranker import LIVE_RANKER
-from index.swap import swap_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from index.channels.purchases import Purchases
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["HELD_OUT_DAYS", "LEAST_SHOPPERS", "PARTNERS", "Course", "Learnt"]
 

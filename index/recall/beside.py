@@ -23,26 +23,26 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import Stemmer
 
+from index.built.embeddings import open_embeddings
+from index.built.first_seen import FIRST_SEEN, days_after, open_days, today
+from index.built.manifest import EMBEDDINGS
 from index.channels.behaviour import Neighbours
 from index.channels.postings import PARTS, catalog_fields, open_lexical, save_lexical
 from index.demand_weights.catalog_graph import factors
 from index.demand_weights.paths import Paths
 from index.demand_weights.store import open_paths, save_paths
-from index.embeddings import open_embeddings
 from index.errors import CatalogError
-from index.first_seen import FIRST_SEEN, days_after, open_days, today
-from index.item import UNCATEGORISED
-from index.manifest import EMBEDDINGS
+from index.items.item import UNCATEGORISED
 from index.ranking.live_ranker import LIVE_RANKER, LiveRanker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from index.built.first_seen import Days
+    from index.built.manifest import Manifest
     from index.channels.lexical import Lexical
-    from index.first_seen import Days
-    from index.item import Item
-    from index.manifest import Manifest
+    from index.items.item import Item
 
 __all__ = ["Beside", "open_beside", "write_beside"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from index.catalog import Catalog, Rows
-    from index.encoder import Vectors
+    from index.built.catalog import Catalog, Rows
+    from index.encoders.encoder import Vectors
     from index.recall.request import Act, Channel
 
 __all__ = ["Asked", "Batch", "Listed", "LiveChannel", "allowed", "scaled"]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from index.catalog import Rows
+    from index.built.catalog import Rows
     from index.recall.channel import Listed, Values
     from index.recall.request import Channel
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from index.catalog import Catalog, Rows
+from index.built.catalog import Catalog, Rows
+from index.built.manifest import manifest_mark
 from index.errors import CatalogDamagedError, CatalogError
-from index.manifest import manifest_mark
-from index.popular import interleave
+from index.nearest.vectors import VectorIndex
 from index.recall.beside import Beside, open_beside
 from index.recall.channel import Asked, Batch
+from index.recall.interleave import interleave
 from index.recall.pool import join
 from index.recall.request import Candidate, Query, RecallRequest, RecallResult
 from index.recall.settings import RecallSettings
@@ -26,13 +27,12 @@ from index.recall.slate import Slates
 from index.recall.together import BehaviourChannel
 from index.recall.weights import demand_weights
 from index.recall.words import DenseChannel, LexicalChannel
-from index.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
     from index.recall.channel import Listed, LiveChannel
     from index.recall.request import Channel
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from index.catalog import NEWEST
-from index.first_seen import today
+from index.built.catalog import NEWEST
+from index.built.first_seen import today
 from index.recall.channel import Listed, allowed
 
 if TYPE_CHECKING:
-    from index.catalog import Catalog, Rows
-    from index.first_seen import Days
+    from index.built.catalog import Catalog, Rows
+    from index.built.first_seen import Days
     from index.recall.channel import Asked, Batch, Values
     from index.recall.request import Channel
 
@@ -74,7 +74,7 @@ class NewChannel:
     """Items that are new to the shop: (1 - age / `new_days`) x the weight of the item's category for the user.
 
     Attributes:
-        days: (items,) as from `index.first_seen`; None where the build kept none.
+        days: (items,) as from `index.built.first_seen`; None where the build kept none.
         newest: The rows of the build that have a day, the newest first.
         new_days: For how long an item is new.
         depth: Most items of a list.

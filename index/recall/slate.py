@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from index.catalog import Catalog, Rows
-    from index.encoder import Vectors
+    from index.built.catalog import Catalog, Rows
+    from index.encoders.encoder import Vectors
+    from index.nearest.vectors import VectorIndex
     from index.ranking.slate import Position
     from index.recall.beside import Beside
     from index.recall.channel import Asked, Values
     from index.recall.pool import Joined
     from index.recall.request import Channel, Query, RecallRequest
     from index.recall.settings import RecallSettings
-    from index.vectors import VectorIndex
 
 __all__ = ["Slates"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from index.recall.channel import Listed, allowed
 
 if TYPE_CHECKING:
-    from index.catalog import Catalog
+    from index.built.catalog import Catalog
     from index.channels.behaviour import Neighbours
     from index.recall.channel import Asked, Batch
     from index.recall.request import Channel

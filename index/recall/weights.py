@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from index.catalog import Catalog
+    from index.built.catalog import Catalog
     from index.demand_weights.paths import Paths
     from index.demand_weights.weights import Evidence, WeightSettings
     from index.recall.channel import Listed

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from index.recall.channel import Listed, allowed, scaled
 
 if TYPE_CHECKING:
-    from index.catalog import Catalog, Rows
+    from index.built.catalog import Catalog, Rows
     from index.channels.channel import Scored
     from index.channels.lexical import Lexical
     from index.recall.channel import Asked, Batch, Values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from index.choice import cells_for, two_pass
+from index.nearest.choice import cells_for, two_pass
 
 __all__ = ["Candidate", "candidates"]
 

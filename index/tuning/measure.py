@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from index.choice import IndexChoice
 from index.errors import CatalogError
-from index.vectors import VectorIndex, read_index
+from index.nearest.choice import IndexChoice
+from index.nearest.vectors import VectorIndex, read_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from index.tuning.candidates import Candidate
 
 __all__ = ["CALL", "DEPTH", "Measured", "exact_neighbours", "measure"]

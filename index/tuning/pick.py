@@ -7,14 +7,14 @@ import shutil
 import uuid
 from typing import TYPE_CHECKING
 
-from index.manifest import MANIFEST, VECTORS, FileRecord, IndexRecord, Manifest, file_sha256
-from index.swap import swap_folder
+from index.built.manifest import MANIFEST, VECTORS, FileRecord, IndexRecord, Manifest, file_sha256
+from index.built.swap import swap_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from index.choice import IndexChoice
+    from index.nearest.choice import IndexChoice
     from index.tuning.measure import Measured
 
 __all__ = ["adopt", "pick"]

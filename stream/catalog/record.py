@@ -8,7 +8,7 @@
     {"op": "stock",  "item_id": "m1", "in_stock": false}                    or "quantity": 0
     {"op": "remove", "item_id": "m1"}
 
-Fields of the item are checked and cleaned as those of a catalogue file (`index.item`). Changes of an item count in the
+Fields of the item are checked and cleaned as those of a catalogue file (`index.items.item`). Changes of an item count in the
 order of its partition, so the key must be the item's id.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from index.item import MAX_NUMBER, Item, fault
+from index.items.item import MAX_NUMBER, Item, fault
 from index.living import Change, Price, Remove, Stock, Upsert
 
 __all__ = ["SCHEMA", "BadChangeError", "CatalogDefect", "decode_changes"]

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from mode import Service
 
+from index.built.manifest import manifest_mark
 from index.errors import CatalogError
 from index.living import LivingRecall
 from index.living.fold import save_delta
-from index.manifest import manifest_mark
 from stream.catalog.follower import CatalogFollower, Graveyard
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from mode import Service
 
-from index.catalog import Catalog
+from index.built.catalog import Catalog
 from index.errors import CatalogMissingError
 from stream.errors import FencedError
 from stream.gate.agent import GateAgent

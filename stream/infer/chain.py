@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from agents.demand import Demand, DemandSet
     from agents.shopper import Shopper
-    from index.catalog import Catalog
+    from index.built.catalog import Catalog
     from index.recall import Candidate
     from stream.triggers import Trigger
 

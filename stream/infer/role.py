@@ -11,7 +11,7 @@ from mode import Service
 
 from agents.ladder import Ladder
 from agents.runtime import open_runtime
-from index.catalog import Catalog
+from index.built.catalog import Catalog
 from index.recall import Query, RecallRequest
 from index.settings import open_recall
 from stream.catalog.follower import Graveyard

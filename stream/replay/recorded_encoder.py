@@ -14,7 +14,7 @@ from stream.replay.errors import CassetteError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
     from index.settings import EncoderSettings
     from stream.replay.cassette import Cassette
 

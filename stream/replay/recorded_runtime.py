@@ -12,7 +12,7 @@ from agents.errors import BadAnswer, GenerationError, ModelError
 from agents.runtime import Generation
 from agents.runtime.weights import locate
 from agents.settings import RuntimeKind
-from index.fingerprint import model_fingerprint
+from index.encoders.fingerprint import model_fingerprint
 from stream.replay.calls import Call, Mode, Model
 
 if TYPE_CHECKING:

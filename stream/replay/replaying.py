@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from index.catalog import Catalog
+from index.built.catalog import Catalog
 from index.errors import CatalogMissingError
 from stream.gate.rules.ruleset import load_rules, parse_rules
 from stream.replay.calls import Mode

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from agents.errors import BadAnswer, GenerationError
 from agents.ladder import Ladder
 from agents.runtime import open_runtime
-from index.catalog import Catalog
-from index.encoder import CachedEncoder
+from index.built.catalog import Catalog
+from index.encoders.encoder import CachedEncoder
 from index.living import LivingRecall
 from index.settings import open_encoder, open_recall
 from stream.judging import LivingJudge

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from console.main import app
 from console.moment import moment
 from index import build_catalog
-from index.encoder import unit_rows
+from index.encoders.encoder import unit_rows
 from index.living import Versions
 from nearline import NearlineError
 from tests.index.conftest import WordEncoder

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from console.errors import ConsoleError
 from console.verbs.index_tune import app
-from index.encoder import unit_rows
+from index.encoders.encoder import unit_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

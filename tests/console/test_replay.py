@@ -111,7 +111,7 @@ def test_a_topic_is_recorded_and_replayed_to_the_same_slates_with_the_real_model
     folder: Path, monkeypatch: pytest.MonkeyPatch, tansu: str, valkey: str, topic_prefix: str
 ) -> None:
     from index import build_catalog
-    from index.local_encoder import SentenceTransformerEncoder
+    from index.encoders.local import SentenceTransformerEncoder
 
     shop.build(folder)  # for its items
     build_catalog(folder / "items.jsonl", folder / "real", SentenceTransformerEncoder())

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from index import Catalog, Recall, VectorIndex, build_catalog
-from index.encoder import unit_rows
+from index.encoders.encoder import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 
 class WordEncoder:

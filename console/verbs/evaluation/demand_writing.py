@@ -13,7 +13,7 @@ from agents import Act, Ladder, Shopper
 from agents.runtime.student import StudentRuntime
 from agents.structured import queries
 from console.errors import ConsoleError
-from index.titles import short_title
+from index.items.titles import short_title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ import typer
 from console.verbs.evaluation.purchases import moment_of, read_purchases
 
 if TYPE_CHECKING:
-    from index.encoder import Encoder
+    from index.encoders.encoder import Encoder
 
 _PARTS = 500
 
@@ -116,7 +116,7 @@ def _measured(
 
 
 def _open(path: Path | None) -> Encoder:
-    from index.local_encoder import SentenceTransformerEncoder  # noqa: PLC0415
+    from index.encoders.local import SentenceTransformerEncoder  # noqa: PLC0415
 
     return SentenceTransformerEncoder(path)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agents.judge.labelled import Labelled, Person
     from agents.settings import AgentSettings
     from console.verbs.evaluation.purchases import Bought
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
     from stream.judging import Shelf
 
 __all__ = ["HORIZON_DAYS", "LabelledSet", "Shoppers", "generated_set", "labelled_set", "measured"]

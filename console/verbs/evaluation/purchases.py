@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from index.channels.purchases import Purchases
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["Bought", "moment_of", "read_purchases"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from index.evaluate.slate import Result, Rule, Split, Task
 
 _DEFAULT = (

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.encoder import unit_rows
 from index.encoder_training.mining import mine
+from index.encoders.encoder import unit_rows
 
 
 @given(st.integers(2, 30), st.integers(1, 12), st.integers(0, 1_000))

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from index.encoder import unit_rows
 from index.encoder_training import Recipe, learn_from, parts_of, train_projection
+from index.encoders.encoder import unit_rows
+from index.encoders.shop_memory import MemoryRecord
 from index.errors import CatalogError, EncoderUnavailableError
-from index.shop_memory import MemoryRecord
 from tests.index.encoder_training.conftest import NOW
 
 if TYPE_CHECKING:
     from typing import Any
 
     from index.channels.purchases import Purchases
-    from index.shop_memory import ShopMemory
+    from index.encoders.shop_memory import ShopMemory
     from tests.index.conftest import WordEncoder
 
 pytest.importorskip("torch")

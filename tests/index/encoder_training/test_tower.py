@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from index.encoder_training import TowerRecipe, learn_from, parts_of, train_tower
+from index.encoders.local import SentenceTransformerEncoder, packaged_model
 from index.errors import CatalogError
-from index.local_encoder import SentenceTransformerEncoder, packaged_model
 from tests.index.encoder_training.conftest import NOW
 
 if TYPE_CHECKING:

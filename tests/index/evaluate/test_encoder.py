@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from index.channels.purchases import DAY_MS, Purchases
-from index.encoder import unit_rows
+from index.encoders.encoder import unit_rows
 from index.errors import CatalogError
 from index.evaluate.encoder import measure_reach, measure_words, slates_of, wants_of
 from index.evaluate.slate import split

@@ -23,9 +23,9 @@ from index import (
     RecallRequest,
     build_catalog,
 )
-from index.choice import IndexChoice
 from index.living import LivingRecall, Price, Remove, Stock, Upsert, Versions
 from index.living.fold import fold, save_delta
+from index.nearest.choice import IndexChoice
 from tests.index.conftest import SHOP, WordEncoder, WriteItems
 
 if TYPE_CHECKING:

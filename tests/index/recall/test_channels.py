@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index import Catalog, Query, Recall, RecallRequest, RecallSettings, VectorIndex
+from index.built.first_seen import FIRST_SEEN, today
+from index.built.manifest import Manifest
 from index.channels.behaviour import Neighbours
 from index.errors import CatalogError
-from index.first_seen import FIRST_SEEN, today
-from index.item import Item
+from index.items.item import Item
 from index.living import LivingRecall, Remove, Stock, Upsert
-from index.manifest import Manifest
 from index.recall import Act
 from index.recall.beside import Beside, open_beside
 from index.recall.channel import scaled

@@ -19,7 +19,7 @@ from index.recall import Act
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from tests.index.conftest import WordEncoder, WriteItems
 
 

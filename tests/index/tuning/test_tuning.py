@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from index import CatalogError, Manifest, Recall, VectorIndex, build_catalog
-from index.choice import IndexChoice, cells_for
-from index.embeddings import open_embeddings
-from index.encoder import unit_rows
+from index.built.embeddings import open_embeddings
+from index.encoders.encoder import unit_rows
+from index.nearest.choice import IndexChoice, cells_for
 from index.tuning import Candidate, Measured, adopt, candidates, exact_neighbours, measure, pick
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from kafka import KafkaConsumer, TopicPartition
 from pydantic import SecretStr
 
 from index import Query, Recall, RecallRequest
-from index.build import build_catalog
-from index.encoder import unit_rows
+from index.built.build import build_catalog
+from index.encoders.encoder import unit_rows
 from index.living import Versions
 from stream.catalog.follower import Graveyard
 from stream.catalog.places import places

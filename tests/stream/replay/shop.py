@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agents.runtime import Request, Runtime
-    from index.encoder import Encoder
+    from index.encoders.encoder import Encoder
 
 WORDS = ["milk", "bread", "soap", "tea", "rice", "salt", "lamp", "rope"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from index.catalog import Catalog
+from index.built.catalog import Catalog
 from stream.gate.gate import Bounds, Gate, Partition
 from stream.gate.rules.conditions import CompiledRules
 from stream.gate.rules.in_force import Boundary

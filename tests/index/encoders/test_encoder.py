@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from index import CachedEncoder, Encoder
-from index.encoder import CACHED_BATCH, unit_rows
-from index.fingerprint import model_fingerprint, same_encoder, server_fingerprint
+from index.encoders.encoder import CACHED_BATCH, unit_rows
+from index.encoders.fingerprint import model_fingerprint, same_encoder, server_fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path

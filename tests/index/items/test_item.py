@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from index.cleaning import clean_text
-from index.item import UNCATEGORISED, Item, fault
+from index.items.cleaning import clean_text
+from index.items.item import UNCATEGORISED, Item, fault
 
 
 def refused(**fields: Any) -> tuple[str, str]:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from index import CatalogDamagedError, CatalogMissingError, EncoderMismatchError, Manifest, VectorIndex
-from index.choice import EXACT_UP_TO, IndexChoice, default_choice
-from index.encoder import unit_rows
-from index.manifest import FileRecord, file_sha256
-from index.vectors import read_index
+from index.built.manifest import FileRecord, file_sha256
+from index.encoders.encoder import unit_rows
+from index.nearest.choice import EXACT_UP_TO, IndexChoice, default_choice
+from index.nearest.vectors import read_index
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from tests.index.conftest import WordEncoder
 
 

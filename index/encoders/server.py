@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from index.encoder import Vectors, unit_rows
+from index.encoders.encoder import Vectors, unit_rows
+from index.encoders.fingerprint import PROBE, server_fingerprint
 from index.errors import EncoderUnavailableError
-from index.fingerprint import PROBE, server_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ _BATCH: Final = 256
 
 
 class ServerEncoder:
-    """Encodes on a server; an `index.encoder.Encoder`. It is asked for one probe when it is made."""
+    """Encodes on a server; an `index.encoders.encoder.Encoder`. It is asked for one probe when it is made."""
 
     def __init__(self, url: str, model: str, *, api_key: str = "", timeout_s: float = 10.0) -> None:
         """Connect.
@@ -43,7 +43,7 @@ class ServerEncoder:
         self.fingerprint = server_fingerprint(model, probe[0])
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """As `index.encoder.Encoder.encode`, in requests of 256 texts."""
+        """As `index.encoders.encoder.Encoder.encode`, in requests of 256 texts."""
         if not texts:
             return np.empty((0, self.dimensions), dtype=np.float32)
         vectors = np.concatenate(

@@ -22,13 +22,9 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from index.catalog import BUILD_KEY
-from index.columns import Columns
-from index.embeddings import KnownVectors, kept_vectors
-from index.errors import CatalogError, EncoderUnavailableError
-from index.fingerprint import same_encoder
-from index.intake import Intake, Progress, Reject, take_in
-from index.manifest import (
+from index.built.catalog import BUILD_KEY
+from index.built.embeddings import KnownVectors, kept_vectors
+from index.built.manifest import (
     EMBEDDINGS,
     ITEMS,
     MANIFEST,
@@ -41,19 +37,23 @@ from index.manifest import (
     Manifest,
     file_sha256,
 )
-from index.reader import source_kind
+from index.built.swap import swap_folder
+from index.encoders.fingerprint import same_encoder
+from index.errors import CatalogError, EncoderUnavailableError
+from index.items.columns import Columns
+from index.items.intake import Intake, Progress, Reject, take_in
+from index.items.reader import source_kind
+from index.items.titles import TITLE_RULE, short_title
+from index.nearest.vectors import VectorIndex
 from index.recall.beside import write_beside
-from index.swap import swap_folder
-from index.titles import TITLE_RULE, short_title
-from index.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from index.choice import IndexChoice
-    from index.encoder import Encoder, Vectors
-    from index.manifest import Published
+    from index.built.manifest import Published
+    from index.encoders.encoder import Encoder, Vectors
+    from index.nearest.choice import IndexChoice
 
 __all__ = ["BuildReport", "Progress", "Reject", "build_catalog", "is_current"]
 
@@ -96,7 +96,7 @@ def build_catalog(
     """Build a catalogue and put it in place.
 
     Args:
-        source: The file of items (see `index.reader`).
+        source: The file of items (see `index.items.reader`).
         out: The folder to write; replaced if it holds a catalogue.
         encoder: Makes the items' vectors, each different text once.
         columns: The file's column names.

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import CatalogError, Query, Recall, RecallRequest, VectorIndex
-from index.embeddings import open_embeddings
-from index.encoder import unit_rows
-from index.shards import Shards
+from index.built.embeddings import open_embeddings
+from index.encoders.encoder import unit_rows
+from index.nearest.shards import Shards
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from tests.index.conftest import WordEncoder
 
 

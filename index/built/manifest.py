@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from index.choice import IndexChoice, Kind
 from index.errors import CatalogDamagedError, CatalogMissingError
+from index.nearest.choice import IndexChoice, Kind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["PROBE", "model_fingerprint", "same_encoder", "server_fingerprint"]
 

@@ -21,7 +21,7 @@ from index import (
     build_catalog,
     open_encoder,
 )
-from index.fingerprint import same_encoder
+from index.encoders.fingerprint import same_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

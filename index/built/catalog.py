@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from index.built.manifest import ITEMS, SOLD_OUT, Manifest
 from index.errors import CatalogDamagedError
-from index.item import UNCATEGORISED, Item
-from index.manifest import ITEMS, SOLD_OUT, Manifest
+from index.items.item import UNCATEGORISED, Item
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from index import Catalog, CatalogError, CatalogSourceError, Columns, VectorIndex, build_catalog, is_current
-from index import build as build_module
+from index.built import build as build_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
     from tests.index.conftest import WordEncoder, WriteItems
 
 GOOD = [{"item_id": "1", "title": "red lamp"}, {"item_id": "2", "title": "wool rug"}]
@@ -260,7 +260,7 @@ def test_progress_names_each_stage_and_ends_at_its_total(
 def test_a_build_survives_a_file_system_that_cannot_exchange_folders(
     shop: Path, write_items: WriteItems, encoder: WordEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("index.swap._exchange", lambda one, other: False)
+    monkeypatch.setattr("index.built.swap._exchange", lambda one, other: False)
     build_catalog(write_items(GOOD), shop, encoder)
     assert len(Catalog.open(shop)) == 2
     assert {path.name for path in shop.parent.iterdir() if path.is_dir()} == {"shop"}

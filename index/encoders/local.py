@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from index.encoders.fingerprint import PROBE, model_fingerprint
+from index.encoders.shop_memory import MEMORY_RECORD, ShopMemory
 from index.errors import EncoderUnavailableError
-from index.fingerprint import PROBE, model_fingerprint
-from index.shop_memory import MEMORY_RECORD, ShopMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["SentenceTransformerEncoder", "packaged_model"]
 
@@ -46,7 +46,7 @@ def packaged_model() -> Path:
 
 
 class SentenceTransformerEncoder:
-    """Encodes with the sentence-transformers model in a folder; an `index.encoder.Encoder`.
+    """Encodes with the sentence-transformers model in a folder; an `index.encoders.encoder.Encoder`.
 
     The folder may also be one that `nearline encoder train` wrote: a `ShopMemory` is then laid over the vectors
     of the model it was learnt over.
@@ -85,7 +85,7 @@ class SentenceTransformerEncoder:
         self.fingerprint = model_fingerprint(named)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """As `index.encoder.Encoder.encode`; texts beyond the model's length are cut at it."""
+        """As `index.encoders.encoder.Encoder.encode`; texts beyond the model's length are cut at it."""
         if not texts:
             return np.empty((0, self.dimensions), dtype=np.float32)
         return self._worker.submit(self._encode, list(texts)).result()

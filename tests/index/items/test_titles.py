@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.titles import embedding_text, short_title
+from index.items.titles import embedding_text, short_title
 
 
 @pytest.mark.parametrize(

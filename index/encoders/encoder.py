@@ -1,7 +1,7 @@
 """Text to vectors: what an encoder is, and the cache in front of one.
 
-The two kinds are in `index.local_encoder` (a sentence-transformers model in this process) and
-`index.server_encoder` (an OpenAI-compatible server).
+The two kinds are in `index.encoders.local` (a sentence-transformers model in this process) and
+`index.encoders.server` (an OpenAI-compatible server).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Encoder(Protocol):
         name: The model, for people.
         dimensions: Length d of a vector.
         fingerprint: The same for two encoders whose vectors may be compared, and for no others
-            (`index.fingerprint` compares them).
+            (`index.encoders.fingerprint` compares them).
     """
 
     @property

@@ -21,7 +21,7 @@ from index import (
     open_encoder,
     open_recall,
 )
-from index.local_encoder import packaged_model
+from index.encoders.local import packaged_model
 from index.settings import encoder_fingerprint
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from index.catalog import Catalog
+from index.built.catalog import Catalog
+from index.built.manifest import Manifest
 from index.errors import CatalogDamagedError, CatalogError
-from index.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

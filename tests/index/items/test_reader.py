@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from index import CatalogSourceError, Columns
-from index.reader import MAX_LINE, Record, read_records
+from index.items.reader import MAX_LINE, Record, read_records
 
 if TYPE_CHECKING:
     from pathlib import Path

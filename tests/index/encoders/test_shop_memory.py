@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.encoder import unit_rows
 from index.encoder_training import write_folder
+from index.encoders.encoder import unit_rows
+from index.encoders.fingerprint import model_fingerprint
+from index.encoders.shop_memory import MEMORY_ARRAYS, MEMORY_RECORD, MemoryRecord, ShopMemory
 from index.errors import CatalogError, EncoderUnavailableError
-from index.fingerprint import model_fingerprint
-from index.shop_memory import MEMORY_ARRAYS, MEMORY_RECORD, MemoryRecord, ShopMemory
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from index.catalog import Catalog
+from index.built.catalog import Catalog
+from index.built.manifest import EMBEDDINGS, Manifest
+from index.encoders.fingerprint import same_encoder
 from index.errors import CatalogDamagedError, CatalogError
-from index.fingerprint import same_encoder
-from index.manifest import EMBEDDINGS, Manifest
-from index.titles import embedding_text
+from index.items.titles import embedding_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
 
 __all__ = ["KnownVectors", "NumberedVectors", "kept_vectors", "open_embeddings", "texts_of"]
 

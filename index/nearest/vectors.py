@@ -1,7 +1,7 @@
 """The vector index: nearest texts by inner product, on FAISS.
 
 Up to 100,000 different texts the index is flat and exact; above, cells whose vectors are read in two passes, unless
-`nearline index tune` measured a better type on the shop's own queries (see `index.choice`).
+`nearline index tune` measured a better type on the shop's own queries (see `index.nearest.choice`).
 Measured with FAISS alone on one core and 384 dimensions, five queries for 150 texts each: flat 7 ms at 20,000 texts, 18 ms
 at 50,000, 36 ms at 100,000; five queries for 100 each: two passes 5 ms at 250,000 and 8 ms at a million, both with
 0.96 of the exact first 100. Exactness is worth more than the difference while it fits the budget.
@@ -17,17 +17,17 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from index.choice import EXACT_UP_TO, default_choice
+from index.built.manifest import VECTORS, Manifest
+from index.encoders.fingerprint import same_encoder
 from index.errors import CatalogDamagedError, CatalogError, EncoderMismatchError
-from index.fingerprint import same_encoder
-from index.manifest import VECTORS, Manifest
+from index.nearest.choice import EXACT_UP_TO, default_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from index.choice import IndexChoice, Kind
-    from index.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder, Vectors
+    from index.nearest.choice import IndexChoice, Kind
 
 __all__ = ["EXACT_UP_TO", "VectorIndex", "read_index"]
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from index.encoder import unit_rows
+from index.encoders.encoder import unit_rows
 from index.errors import EncoderUnavailableError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["MEMORY_ARRAYS", "MEMORY_RECORD", "MemoryRecord", "ShopMemory", "nearest_keys"]
 

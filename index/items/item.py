@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from index.cleaning import clean_text, strict_id
+from index.items.cleaning import clean_text, strict_id
 
 __all__ = ["UNCATEGORISED", "Item", "fault"]
 
@@ -73,7 +73,7 @@ def _attribute(value: object) -> str:
 
 
 class Item(BaseModel):
-    """An item that may be recommended. Text is cleaned by the rule in `index.cleaning`.
+    """An item that may be recommended. Text is cleaned by the rule in `index.items.cleaning`.
 
     Numbers may be written as text (as in CSV). A price of nothing is unknown, which is not zero.
     """

@@ -18,13 +18,13 @@ from index.errors import CatalogError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from index.encoder import Vectors
+    from index.encoders.encoder import Vectors
 
 __all__ = ["Shards", "VectorSearch"]
 
 
 class VectorSearch(Protocol):
-    """Nearest vectors by inner product; `index.vectors.VectorIndex` is one."""
+    """Nearest vectors by inner product; `index.nearest.vectors.VectorIndex` is one."""
 
     def __len__(self) -> int: ...
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from pydantic import ValidationError
 
 from index.errors import CatalogSourceError
-from index.item import UNCATEGORISED, Item, fault
-from index.reader import Record, read_records
-from index.titles import embedding_text
+from index.items.item import UNCATEGORISED, Item, fault
+from index.items.reader import Record, read_records
+from index.items.titles import embedding_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from index.columns import Columns
+    from index.items.columns import Columns
 
 __all__ = ["Intake", "Progress", "Reject", "take_in"]
 

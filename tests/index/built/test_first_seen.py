@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from index import build_catalog
+from index.built.first_seen import FIRST_SEEN, days_after, open_days, today
 from index.errors import CatalogDamagedError
-from index.first_seen import FIRST_SEEN, days_after, open_days, today
 
 if TYPE_CHECKING:
     from pathlib import Path

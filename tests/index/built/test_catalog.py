@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from index import Catalog, CatalogDamagedError, CatalogMissingError, Manifest, build_catalog
-from index.item import UNCATEGORISED
+from index.items.item import UNCATEGORISED
 
 if TYPE_CHECKING:
     from pathlib import Path

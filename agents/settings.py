@@ -84,7 +84,7 @@ class StudentSettings(_Model):
     threads: int = Field(default=2, ge=1, description="CPU threads of the student.")
     batch: int = Field(default=16, ge=1, le=256, description="Most shoppers answered together.")
     personal: float = Field(
-        default=1.0,
+        default=0.8,
         ge=0,
         le=1,
         description="How much of what everybody wants is taken away where a shopper is well known: 0 for nothing.",

@@ -64,7 +64,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def _run(*arguments: object) -> str:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output or repr(result.exception)
-    return result.output
+    return result.stdout
 
 
 def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], 
     assert made["phrases"] == 20
     assert made["pairs"] >= 400
     small = [f"--set={one}" for one in (
-        "vocabulary=700", "hidden=64", "layers=1", "feed_forward=64", "warm_steps=60", "warm_batch=64", "steps=60",
+        "vocabulary=700", "hidden=64", "layers=1", "feed_forward=64", "warm_steps=150", "warm_batch=64", "steps=150",
         "batch=32", "answers=3", "threads=1",
     )]  # fmt: skip
     facts = json.loads(
@@ -87,7 +87,8 @@ def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], 
     assert report["writer"]["rungs"] == {"llm": 120}
     assert report["writer"]["not_in_catalogue"] == 0.0
     novel, new = report["NOVEL"]["channels"], report["NEW"]["channels"]
-    assert novel["U2Q"]["Recall@20"]["mean"] > novel["U2Q swapped"]["Recall@20"]["mean"]
+    # So small a shop is in every slate as a whole; what is personal is the order.
+    assert novel["U2Q"]["NDCG@20"]["mean"] > 1.1 * novel["U2Q swapped"]["NDCG@20"]["mean"]
     assert new["EASE^R"]["Recall@50"]["mean"] == 0.0
     assert new["U2Q"]["Recall@50"]["mean"] > 0.0
     assert set(report) >= {"LISTED", "THIN 1", "THIN 3", "THIN 5"}

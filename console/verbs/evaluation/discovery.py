@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
+from pathlib import Path  # noqa: TC003  # typer reads the annotation at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,20 +38,27 @@ def discovery(
     ] = None,
     catalog: Catalog = None,
     seed: Seed = 0,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw cost and exposure to this file (.png, .svg, .pdf).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Loss, breadth, coverage, exposure and novelty of slates of new items by the share kept for discovery."""
     from console.output import console, print_json  # noqa: PLC0415
+    from console.verbs.evaluation.discovery_plot import draw  # noqa: PLC0415
     from index.evaluate.discovery import at_shares  # noqa: PLC0415
     from index.evaluate.slate import split  # noqa: PLC0415
     from index.ranking.features import Knowledge  # noqa: PLC0415
     from index.ranking.learned import Fused, train  # noqa: PLC0415
     from index.ranking.lessons import gather  # noqa: PLC0415
+    from stream.simulate.plot import check_plot  # noqa: PLC0415
 
     shares = share or list(_SHARES)
     for one in shares:
         if not 0.0 <= one <= 1.0:
             raise ConsoleError(f"The share {one} is not from 0 to 1.", way_out="Give one such as 0.1.")
+    if plot is not None:
+        check_plot(plot)  # before minutes of work, not after
     moment = moment_of(cutoff)
     bought = read_purchases(events, catalog, known_before=moment)
     cut = split(bought.log, moment)
@@ -62,6 +70,9 @@ def discovery(
         tell("making slates")
         names = [bought.log.users[user] for user in task.users]
         report = at_shares(fused, task, shares, names=names, category=bought.category, seed=seed)
+    title = f"NOVEL, {events.name}, cutoff {cutoff}: {len(task.users):,} shoppers"
+    if plot is not None:
+        draw(report, title, plot)
     if as_json:
         print_json(
             {
@@ -73,7 +84,7 @@ def discovery(
             }
         )
         return
-    _show(report, f"NOVEL, {events.name}, cutoff {cutoff}: {len(task.users):,} shoppers")
+    _show(report, title)
     for reason, count in bought.rejects.items():
         console.print(f"left out: {count:,} orders with {reason}", markup=False)
 

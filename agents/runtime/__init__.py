@@ -41,11 +41,13 @@ def prepare_model(settings: AgentSettings) -> None:
         locate(settings.local)
 
 
-def open_runtime(settings: AgentSettings, words: Iterable[str] = ()) -> Runtime:
+def open_runtime(
+    settings: AgentSettings, phrases: Iterable[str] = (), categories: Iterable[str] = ()
+) -> Runtime:
     """The runtime that the settings name; the in-process model is loaded here (seconds, blocking).
 
-    ``words`` are texts of the shop, such as its categories and short titles: the in-process model
-    may write their words beside the commonest ones, and the student writes nothing else than such a text.
+    ``phrases`` are texts of the shop, such as its short titles: the student writes nothing else, and the
+    in-process model may write their words, and those of its ``categories``, beside the commonest ones.
 
     Raises:
         ModelError: the in-process model cannot be found or loaded.
@@ -57,7 +59,7 @@ def open_runtime(settings: AgentSettings, words: Iterable[str] = ()) -> Runtime:
     if settings.runtime is RuntimeKind.STUDENT:
         from agents.runtime.student import StudentRuntime  # noqa: PLC0415  # brings torch when it is made
 
-        return StudentRuntime(settings.student, words)
+        return StudentRuntime(settings.student, phrases)
     from agents.runtime.local import LocalRuntime  # noqa: PLC0415  # brings torch
 
-    return LocalRuntime(settings.local, words)
+    return LocalRuntime(settings.local, (*categories, *phrases))

@@ -201,9 +201,8 @@ class Catalog:
         names = [self._categories[code] for code in self._category_of.tolist()]
         return dict(zip(self._row_of, names, strict=True))
 
-    def vocabulary(self) -> Iterator[str]:
-        """The words the shop uses: every category and every different short title."""
-        yield from self._categories
+    def phrases(self) -> Iterator[str]:
+        """Every different short title."""
         yield from pc.unique(self._short_titles).to_pylist()
 
     def rows_of_category(self, category: str) -> Rows:

@@ -137,11 +137,10 @@ class LiveCatalog(Catalog):
         """As `Catalog.category_of_item`."""
         return self._base.category_of_item() | {i.item_id: i.category for i in self.delta.items.values()}
 
-    def vocabulary(self) -> Iterator[str]:
-        """As `Catalog.vocabulary`, with the words of new and changed items."""
-        yield from self._base.vocabulary()
+    def phrases(self) -> Iterator[str]:
+        """As `Catalog.phrases`, with the titles of new and changed items."""
+        yield from self._base.phrases()
         for item in self.delta.items.values():
-            yield item.category
             yield short_title(item.title)
 
     def sold_out(self) -> frozenset[str]:

@@ -21,6 +21,8 @@ __all__ = ["Shares", "Teacher", "TeacherSettings", "mix"]
 
 _DAYS: Final = 30.0
 _HALVINGS: Final = 30
+_NARROWEST: Final = 2.0
+_MOST_OF_ALL: Final = 0.2
 
 
 class TeacherSettings(BaseModel):
@@ -39,7 +41,9 @@ class TeacherSettings(BaseModel):
     )
     items: int = Field(default=100, ge=10, description="Likeliest items of a list.")
     breadth: float = Field(
-        default=40.0, gt=1, description="Among how many items a list hesitates: the perplexity of its shares."
+        default=40.0,
+        gt=1,
+        description="Among how many items a list hesitates (the perplexity of its shares), at most a fifth of the catalogue.",
     )
 
 
@@ -110,7 +114,9 @@ class Teacher:
         found = np.take_along_axis(scores, items, axis=1)
         order = np.argsort(-found, axis=1, kind="stable")
         items, found = np.take_along_axis(items, order, axis=1), np.take_along_axis(found, order, axis=1)
-        return Shares(items, _shares(found, min(self._settings.breadth, 0.9 * k)))
+        # A list that hesitates among most of a small catalogue says nothing of its shopper.
+        breadth = min(self._settings.breadth, 0.9 * k, max(_NARROWEST, _MOST_OF_ALL * scores.shape[1]))
+        return Shares(items, _shares(found, breadth))
 
 
 def mix(lists: Shares, other: Shares, share: float) -> list[tuple[npt.NDArray[np.int64], Scores]]:

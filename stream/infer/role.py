@@ -45,7 +45,7 @@ def add_infer(worker: Worker) -> None:
     began = time.perf_counter()
     catalog = Catalog.open(worker.index.catalog)
     # The language model before the encoder: it tells OpenMP how to wait, which is heard only once.
-    runtime = open_runtime(worker.agents, catalog.vocabulary())
+    runtime = open_runtime(worker.agents, catalog.phrases(), catalog.categories)
     recall = open_recall(worker.index)
     judge = LivingJudge(worker.agents.judge, recall) if worker.agents.judge.enabled else None
     ladder = Ladder(runtime, worker.agents, judge=judge)

@@ -82,13 +82,17 @@ async def open_thinking(
     runtime: Runtime = NoModel()
     recorded: RecordedRuntime | None = None
     if model and cassette is not None:
-        words = Catalog.open(index.catalog).vocabulary()
+        shop = Catalog.open(index.catalog)
         recorded = runtime = RecordedRuntime(
-            cassette, model_of(agents, cassette), parameters_of(agents), lambda: open_runtime(agents, words)
+            cassette,
+            model_of(agents, cassette),
+            parameters_of(agents),
+            lambda: open_runtime(agents, shop.phrases(), shop.categories),
         )
     elif model:
         # The language model before the encoder: it tells OpenMP how to wait, which is heard only once.
-        runtime = open_runtime(agents, Catalog.open(index.catalog).vocabulary())
+        shop = Catalog.open(index.catalog)
+        runtime = open_runtime(agents, shop.phrases(), shop.categories)
     taped = recorded_encoder(index.encoder, cassette) if cassette is not None else None
     encoder = CachedEncoder(taped, index.encoder.cache) if taped is not None else open_encoder(index.encoder)
     living = LivingRecall(open_recall(index, encoder))

@@ -33,7 +33,7 @@ def _request(titles: str, seed: int = 1, **more: object) -> Request:
 @pytest.fixture(scope="module")
 def runtime() -> Runtime:
     pytest.importorskip("torch")
-    return open_runtime(AgentSettings(), words=["Marshmallow Toasting Fork"])
+    return open_runtime(AgentSettings(), phrases=["Marshmallow Toasting Fork"])
 
 
 def test_a_folder_that_is_no_model_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_cluster_id_that_begins_with_a_dash_is_no_option(tmp_path: Path) -> No
 # The gate's Redis goes away after the worker has looked whether it is there.
 _GONE = """
 from nearline import NearlineError
-from stream.gate import role
+from stream import role
 async def gone(settings):
     raise NearlineError("No Redis answers.", way_out="Start one.")
 role.connect_redis = gone

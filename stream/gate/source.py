@@ -19,18 +19,17 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from mode import Service
 
 from stream.errors import BrokerUnavailableError, FencedError
-from stream.events import EARLIEST_TS, DefectiveEventError, EventDecoder, Limits
-from stream.gate.gate import Arrival
+from stream.events import EventDecoder, Limits
+from stream.gate.arrivals import arrivals
 from stream.gate.lost import broker_lost, state_lost
-from stream.gate.merge import Horizon, Merge, next_key
+from stream.gate.merge import Horizon, Merge
 from stream.kafka_clients import async_options, broker_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from aiokafka import ConsumerRecord
-
     from stream.gate.agent import GateAgent
+    from stream.gate.gate import Arrival
     from stream.settings import GateSettings, KafkaSettings
 
 __all__ = ["EventBatch", "EventSource", "pause_after"]
@@ -316,7 +315,8 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             for tp, records in read.items():
                 lane = self._lanes.get(tp.partition)
                 if lane is not None:
-                    lane.merge.add(tp.topic, self._decode(tp.topic, records, lane.merge), now)
+                    decoder = self._decoders[tp.topic]
+                    lane.merge.add(tp.topic, arrivals(tp.topic, records, decoder, lane.merge, int(now)), now)
                     count += len(records)
             resting.clear()
             for number, lane in list(self._lanes.items()):
@@ -332,25 +332,6 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
                     resting.add(TopicPartition(topic, number))
             if count < _SMALL_READ:
                 await asyncio.sleep(_REST_S)
-
-    def _decode(self, topic: str, records: list[ConsumerRecord], merge: Merge) -> list[Arrival]:
-        decode = self._decoders[topic].decode
-        key = merge.frontier(topic)
-        now = time.time_ns() // 1_000_000
-        arrivals = []
-        for record in records:
-            value, sent_at = record.value, record.timestamp or -1
-            try:
-                # Whether a time is in the future is judged by when the record was sent, so that
-                # a second reading judges alike; by our clock where the record does not say.
-                event = decode(value, sent_at if sent_at > EARLIEST_TS else now)
-            except DefectiveEventError as error:
-                key = next_key(key, sent_at, None)
-                arrivals.append(Arrival(key, topic, record.offset, error, value, sent_at))
-                continue
-            key = next_key(key, sent_at, event.ts)
-            arrivals.append(Arrival(key, topic, record.offset, event, value, sent_at))
-        return arrivals
 
     async def _horizon(self, consumer: AIOKafkaConsumer, number: int) -> Horizon:
         behind, asked, answered = [], time.time() * 1000, 0.0

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stream.events import EARLIEST_TS, DefectiveEventError, EventDecoder, Limits
-from stream.gate.gate import Arrival
-from stream.gate.merge import Horizon, Merge, next_key
+from stream.events import EventDecoder, Limits
+from stream.gate.arrivals import arrivals
+from stream.gate.merge import Horizon, Merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stream.events import Event
-    from stream.replay.capture import Capture, Record
+    from stream.gate.gate import Arrival
+    from stream.replay.capture import Capture
     from stream.replay.manifest import Part
     from stream.settings import GateSettings
 
@@ -55,32 +55,6 @@ def arrivals_of(
             if records is None:
                 del open_[topic]
             else:
-                merge.add(topic, _decoded(topic, records, decoders[topic], merge, users, otherwise), 0.0)
+                merge.add(topic, arrivals(topic, records, decoders[topic], merge, otherwise, users), 0.0)
         if ready := merge.release(Horizon(open_.keys(), _EVER, 0.0), 0.0):
             yield ready
-
-
-def _decoded(
-    topic: str,
-    records: Sequence[Record],
-    decoder: EventDecoder,
-    merge: Merge,
-    users: frozenset[str] | None,
-    otherwise: int,
-) -> list[Arrival]:
-    decode = decoder.decode
-    key = merge.frontier(topic)
-    arrivals = []
-    for offset, timestamp, _, value in records:
-        event: Event | DefectiveEventError
-        try:
-            event = decode(value, timestamp if timestamp > EARLIEST_TS else otherwise)
-        except DefectiveEventError as error:
-            event, ts = error, None
-        else:
-            ts = event.ts
-        if users is not None and (event.user_id is None or event.user_id not in users):
-            continue
-        key = next_key(key, timestamp, ts)
-        arrivals.append(Arrival(key, topic, offset, event, value, timestamp))
-    return arrivals

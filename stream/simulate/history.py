@@ -17,9 +17,10 @@ import msgspec
 from aiokafka import TopicPartition
 
 from stream.datasets.errors import DatasetError
-from stream.events import EARLIEST_TS, DefectiveEventError, EventDecoder, Limits
+from stream.events import DefectiveEventError, EventDecoder, Limits
+from stream.gate.arrivals import arrivals
 from stream.gate.gate import Arrival
-from stream.gate.merge import BEFORE_ALL, Horizon, Merge, next_key
+from stream.gate.merge import BEFORE_ALL, Horizon, Merge
 from stream.recorded import RecordedTopics
 
 if TYPE_CHECKING:
@@ -209,8 +210,8 @@ class BrokerHistory:
                 merge = Merge(self._doors.topics, 0.0, 0.0)
                 async for read, behind in topics.read(starts):
                     for tp, records in read.items():
-                        arrivals = self._decode(tp.topic, records, merge)
-                        merge.add(tp.topic, arrivals, 0.0)
+                        read_now = self._decode(tp.topic, records, merge)
+                        merge.add(tp.topic, read_now, 0.0)
                     lagging = {tp.topic for tp in behind}
                     # All but these are read to their end: what is before them has its place.
                     if ready := merge.release(Horizon(lagging, _EVER, 0.0), 0.0):
@@ -227,21 +228,7 @@ class BrokerHistory:
                 self.notes.append("None of the event topics exists on this broker.")
 
     def _decode(self, topic: str, records: Sequence[ConsumerRecord], merge: Merge) -> list[Arrival]:
-        decode, since = self._doors.decoders[topic].decode, self._since
-        key = merge.frontier(topic)
+        since = self._since
+        sent = records if since is None else [one for one in records if (one.timestamp or -1) >= since]
         now = time.time_ns() // 1_000_000
-        arrivals = []
-        for record in records:
-            value, sent_at = record.value, record.timestamp or -1
-            if since is not None and sent_at < since:
-                continue
-            event: Event | DefectiveEventError
-            try:
-                event = decode(value, sent_at if sent_at > EARLIEST_TS else now)
-            except DefectiveEventError as error:
-                event, ts = error, None
-            else:
-                ts = event.ts
-            key = next_key(key, sent_at, ts)
-            arrivals.append(Arrival(key, topic, record.offset, event, value, sent_at))
-        return arrivals
+        return arrivals(topic, sent, self._doors.decoders[topic], merge, now)

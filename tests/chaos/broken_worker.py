@@ -22,7 +22,7 @@ from stream.gate.state.checkpoint import CheckpointStore
 from stream.outbox import Outbox
 
 # How long a moment that must not exist lasts, so that a kill may hit it.
-_MOMENT_S = 0.4
+_MOMENT_S = 0.8
 
 _write = CheckpointStore.write
 
@@ -67,10 +67,11 @@ def _state_first() -> None:
         for outbox in {entry[0] for entry in covered}:
             await flush(outbox)
 
-    async def checkpointing(self: GateAgent) -> None:
-        await checkpoint(self)
+    async def checkpointing(self: GateAgent) -> float:
+        took = await checkpoint(self)
         covered, waiting[:] = list(waiting), []
         await publish(covered)
+        return took
 
     async def handing_over(self: GateAgent, numbers: Any) -> None:
         await hand_over(self, numbers)

@@ -84,6 +84,7 @@ class Player:
         rate: float | None = None,
         pace: Callable[[], Awaitable[None]] | None = None,
         told: Callable[[Sent], None] | None = None,
+        as_due: bool = False,
     ) -> Sent:
         """Send ``events`` in their order and return when the broker has acknowledged all.
 
@@ -92,18 +93,22 @@ class Player:
             rate: events per second; None for as fast as the broker takes them.
             pace: awaited now and then before going on, e.g. to hold back while the workers are behind.
             told: called now and then with what was sent so far.
+            as_due: records carry the time they were due by ``rate`` in place of that of their sending: two plays
+                of the same events then have the same spacing, however busy the machine.
 
         Raises:
             StreamError: the broker did not take an event; names it.
         """
         sent = Sent()
+        first_due = time.time() * 1000 if as_due and rate is not None else None
         began = time.perf_counter()
         paused = 0.0
         stride = _STRIDE if rate is None else max(1, min(_STRIDE, int(rate * _PACE_S)))
         pending: list[tuple[dict[str, Any] | bytes, asyncio.Future[Any]]] = []
         for event in events:
             topic, key, value = self._route(event)
-            pending.append((event, await self._producer.send(topic, value, key=key)))
+            due = None if first_due is None or rate is None else int(first_due + 1000 * sent.events / rate)
+            pending.append((event, await self._producer.send(topic, value, key=key, timestamp_ms=due)))
             sent.events += 1
             sent.by_topic[topic] += 1
             if sent.events % stride:

@@ -152,7 +152,7 @@ class GateProcess:
     def play(self, events: list[Any], rate: float | None = None) -> Sent:
         async def sending() -> Sent:
             async with Player(self.kafka) as player:
-                return await player.play(events, rate=rate)
+                return await player.play(events, rate=rate, as_due=True)
 
         return asyncio.run(sending())
 

@@ -21,7 +21,7 @@ test: install lint types ## All tests, with real broker, Valkey and models
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
 
 unit: install ## Only the fast tests, which start no server and load no model
-	$(BIN)/python -m pytest -m "not real" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not real" $(ARGS)
 
 lint: install ## Style, and who may import whom
 	$(BIN)/ruff check .

@@ -17,6 +17,8 @@ from stream.embedded.supervisor import ChildSpec, Supervisor, last_lines
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.real
+
 
 def _python(name: str, code: str, **options: object) -> ChildSpec:
     return ChildSpec(name, [sys.executable, "-u", "-c", code], **options)  # type: ignore[arg-type]  # options of one spec
@@ -127,9 +129,11 @@ def test_a_child_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
 
 
 def _supervising_process(tmp_path: Path, ending: str) -> tuple[subprocess.Popen[str], int]:
+    # A shell's background job inherits that SIGINT is ignored, and Python then leaves it so.
     code = f"""
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from stream.embedded.supervisor import ChildSpec, Supervisor
 supervisor = Supervisor(Path(sys.argv[1]))
 supervisor.start(ChildSpec("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"]))

@@ -1,8 +1,9 @@
 """All settings: what each room declares, composed into one file and one environment.
 
-What counts, first to last: the environment (``NEARLINE_STREAM__REDIS__URL``), the file that
-``NEARLINE_CONFIG`` names (or ``nearline.yaml`` in the current folder), the embedded stack that runs
-here (``nearline up``), and the defaults.
+What counts, first to last: the environment (``NEARLINE_STREAM__REDIS__URL``), the folder of secrets that
+``NEARLINE_SECRETS`` names (a file each, ``stream__redis__password``), the file that ``NEARLINE_CONFIG``
+names (or ``nearline.yaml`` in the current folder), the embedded stack that runs here (``nearline up``), and
+the defaults.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
 
 from agents.settings import AgentSettings
 from console.errors import SettingsError
+from console.web.settings import ConsoleSettings
 from index.settings import IndexSettings
 from stream.embedded import status
 from stream.settings import StreamSettings
@@ -29,6 +33,7 @@ from stream.settings import StreamSettings
 __all__ = ["CONFIG_VARIABLE", "Settings", "load_settings"]
 
 CONFIG_VARIABLE = "NEARLINE_CONFIG"
+SECRETS_VARIABLE = "NEARLINE_SECRETS"
 _HOME_FILE = Path("nearline.yaml")
 
 
@@ -64,6 +69,9 @@ class Settings(BaseSettings):
         default_factory=AgentSettings, description="The language model and the ladder."
     )
     index: IndexSettings = Field(default_factory=IndexSettings, description="Catalogue, encoder and recall.")
+    console: ConsoleSettings = Field(
+        default_factory=ConsoleSettings, description="The operators' web page (`nearline console`)."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -74,10 +82,33 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # a .env file would be a third place to look
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment, file, running stack, defaults."""
-        path = config_file()
+        """Environment, secrets, file, running stack, defaults."""
+        folder, path = secrets_folder(), config_file()
+        secrets = [_secrets(settings_cls, folder)] if folder else []
         file = [YamlConfigSettingsSource(settings_cls, yaml_file=path)] if path else []
-        return (init_settings, env_settings, *file, _RunningStack(settings_cls))
+        return (init_settings, env_settings, *secrets, *file, _RunningStack(settings_cls))
+
+
+def _secrets(settings_cls: type[BaseSettings], folder: Path) -> NestedSecretsSettingsSource:
+    plain = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+    return NestedSecretsSettingsSource(plain, secrets_prefix="", secrets_nested_delimiter="__")
+
+
+def secrets_folder() -> Path | None:
+    """The folder of secrets; None if there is none.
+
+    Raises:
+        SettingsError: ``NEARLINE_SECRETS`` names a folder that is not there.
+    """
+    named = os.environ.get(SECRETS_VARIABLE)
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise SettingsError(
+            f"{SECRETS_VARIABLE} names {named}, and there is no such folder.",
+            way_out="Mount the secrets there, a file each (stream__redis__password), or unset the variable.",
+        )
+    return Path(named)
 
 
 def config_file() -> Path | None:

@@ -3,7 +3,9 @@
 NearlineError
 └── StreamError
     ├── BrokerUnavailableError   the Kafka broker cannot be reached
+    ├── CertificateError         a file of a TLS connection cannot be read
     ├── RedisUnavailableError    Redis or Valkey cannot be reached
+    ├── TracingError             traces are wanted, and OpenTelemetry is not installed
     ├── TopicMismatchError       the event topics do not share one number of partitions
     ├── RulesError          a rules file is wrong; names file, rule, field and what was expected
     │   └── RulesConflictError   somebody else changed the rules in between; tells who and why
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BrokerUnavailableError",
+    "CertificateError",
     "CheckpointError",
     "FencedError",
     "RedisUnavailableError",
@@ -32,6 +35,7 @@ __all__ = [
     "RulesError",
     "StreamError",
     "TopicMismatchError",
+    "TracingError",
 ]
 
 
@@ -43,8 +47,16 @@ class BrokerUnavailableError(StreamError):
     """The broker does not answer. Start it (`nearline up`) or correct `stream.kafka.brokers`."""
 
 
+class CertificateError(StreamError):
+    """A certificate or key cannot be read. Correct the path, or the file's rights."""
+
+
 class RedisUnavailableError(StreamError):
     """Redis does not answer. Start it (`nearline up`) or correct `stream.redis.url`."""
+
+
+class TracingError(StreamError):
+    """Traces are wanted and cannot be made. Install ``nearline[tracing]`` or unset `stream.tracing.endpoint`."""
 
 
 class TopicMismatchError(StreamError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
-from aiokafka.helpers import create_ssl_context
 
-from stream.errors import BrokerUnavailableError
+from stream.errors import BrokerUnavailableError, CertificateError
 
 if TYPE_CHECKING:
     from stream.settings import KafkaSettings
@@ -35,19 +35,29 @@ def _security(kafka: KafkaSettings) -> dict[str, Any]:
 def sync_options(kafka: KafkaSettings) -> dict[str, Any]:
     """Options that every kafka-python client takes."""
     options = _security(kafka)
-    if kafka.ssl_cafile:
-        options["ssl_cafile"] = str(kafka.ssl_cafile)
+    if kafka.security_protocol in {"SSL", "SASL_SSL"}:
+        options["ssl_context"] = _tls(kafka)
     return options
 
 
 def async_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """Options that every aiokafka client takes."""
-    options = _security(kafka)
-    if kafka.security_protocol in {"SSL", "SASL_SSL"}:
-        options["ssl_context"] = create_ssl_context(
-            cafile=str(kafka.ssl_cafile) if kafka.ssl_cafile else None
-        )
-    return options
+    """Options that every aiokafka client takes: by the same names."""
+    return sync_options(kafka)
+
+
+def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=kafka.ssl_cafile)
+        if kafka.ssl_certfile is not None:
+            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+    except OSError as error:
+        named = [str(file) for file in (kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile) if file]
+        raise CertificateError(
+            f"A certificate of the broker connection cannot be read ({' or '.join(named)}): {error}.",
+            way_out="stream.kafka.ssl_cafile, ssl_certfile and ssl_keyfile name PEM files.",
+        ) from error
+    context.check_hostname = kafka.ssl_check_hostname
+    return context
 
 
 def broker_unavailable(kafka: KafkaSettings, error: BaseException) -> BrokerUnavailableError:

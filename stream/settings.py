@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from stream.catalog.settings import CatalogSettings
 from stream.events import EVENT_TYPES, EventType
+from stream.logs import LogFormat
+from stream.tracing import TracingSettings
 
 __all__ = [
     "EventTopic",
@@ -36,6 +38,12 @@ _TOPIC_NAMES: dict[str, str] = {
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+def _key_with_certificate(certificate: Path | None, key: Path | None, *names: str) -> None:
+    if key is not None and certificate is None:
+        msg = f"{names[1]} without {names[0]}: whose key is it?"
+        raise ValueError(msg)
 
 
 class EventTopic(_Model):
@@ -79,7 +87,17 @@ class KafkaSettings(_Model):
     sasl_username: str | None = Field(default=None, description="SASL user name.")
     sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
     ssl_cafile: Path | None = Field(
-        default=None, description="Certificate authority file, where TLS is used."
+        default=None,
+        description="Certificate authority file (PEM), where TLS is used; without one, the system's.",
+    )
+    ssl_certfile: Path | None = Field(
+        default=None, description="This program's own certificate (PEM), where the broker asks for one."
+    )
+    ssl_keyfile: Path | None = Field(
+        default=None, description="Key of that certificate (PEM), where it is not in the same file."
+    )
+    ssl_check_hostname: bool = Field(
+        default=True, description="Whether the broker's certificate must be of the name it is called by."
     )
     prefix: str = Field(
         default="",
@@ -101,6 +119,22 @@ class KafkaSettings(_Model):
         ge=1,
         description="Seconds without a heartbeat after which a worker's partitions move on.",
     )
+
+    @model_validator(mode="after")
+    def _whole_credentials(self) -> Self:
+        sasl = self.security_protocol.startswith("SASL")
+        needed = ("sasl_mechanism", "sasl_username", "sasl_password")
+        if sasl and (missing := [name for name in needed if not getattr(self, name)]):
+            msg = f"{self.security_protocol} needs {' and '.join(missing)}"
+            raise ValueError(msg)
+        if not sasl and self.sasl_mechanism:
+            msg = f"sasl_mechanism is for SASL_PLAINTEXT and SASL_SSL; security_protocol is {self.security_protocol}"
+            raise ValueError(msg)
+        if not self.security_protocol.endswith("SSL") and (self.ssl_cafile or self.ssl_certfile):
+            msg = f"certificates are for SSL and SASL_SSL; security_protocol is {self.security_protocol}"
+            raise ValueError(msg)
+        _key_with_certificate(self.ssl_certfile, self.ssl_keyfile, "ssl_certfile", "ssl_keyfile")
+        return self
 
     @property
     def triggers_topic(self) -> str:
@@ -142,10 +176,63 @@ class RedisSettings(_Model):
 
     url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="Address; rediss:// for TLS, user and password in it where there are any.",
+        description="Address; rediss:// for TLS. User and password may stand in it, or in their own settings.",
+    )
+    topology: Literal["single", "sentinel", "cluster"] = Field(
+        default="single",
+        description="What answers at the address: one server, sentinels that know which server leads, "
+        "or a node of a cluster.",
+    )
+    nodes: list[str] = Field(
+        default_factory=list,
+        description="More sentinels or cluster nodes to ask, `host:port` each, for when that of the address is away.",
+    )
+    sentinel_service: str = Field(
+        default="mymaster", description="How the sentinels call the servers.", min_length=1
+    )
+    username: str | None = Field(default=None, description="User (ACL), before the one in the address.")
+    password: SecretStr | None = Field(default=None, description="Password, before the one in the address.")
+    sentinel_username: str | None = Field(
+        default=None, description="User at the sentinels, where they ask for one."
+    )
+    sentinel_password: SecretStr | None = Field(
+        default=None, description="Password at the sentinels, where they ask for one."
+    )
+    tls_cafile: Path | None = Field(
+        default=None,
+        description="Certificate authority file (PEM), with rediss://; without one, the system's.",
+    )
+    tls_certfile: Path | None = Field(
+        default=None, description="This program's own certificate (PEM), where the server asks for one."
+    )
+    tls_keyfile: Path | None = Field(
+        default=None, description="Key of that certificate (PEM), where it is not in the same file."
+    )
+    tls_check_hostname: bool = Field(
+        default=True, description="Whether the server's certificate must be of the name it is called by."
     )
     prefix: str = Field(default="nl:", description="Put before every key.", pattern=r"^[A-Za-z0-9._:-]*$")
     timeout_s: float = Field(default=5.0, gt=0, description="Seconds before a call is given up and retried.")
+
+    @model_validator(mode="after")
+    def _whole_address(self) -> Self:
+        scheme = self.url.get_secret_value().partition("://")[0]
+        if scheme not in {"redis", "rediss"}:
+            msg = "url begins with redis:// or, for TLS, rediss://"
+            raise ValueError(msg)
+        if scheme == "redis" and (self.tls_cafile or self.tls_certfile):
+            msg = "certificates are for TLS: the url must begin with rediss://"
+            raise ValueError(msg)
+        for node in self.nodes:
+            host, _, port = node.rpartition(":")
+            if not host or not port.isdecimal():
+                msg = f"node {node!r} is no host:port"
+                raise ValueError(msg)
+        if self.nodes and self.topology == "single":
+            msg = "nodes are for topology sentinel or cluster"
+            raise ValueError(msg)
+        _key_with_certificate(self.tls_certfile, self.tls_keyfile, "tls_certfile", "tls_keyfile")
+        return self
 
 
 class GateSettings(_Model):
@@ -256,4 +343,13 @@ class StreamSettings(_Model):
         default_factory=CatalogSettings, description="Changes to the catalogue while it serves."
     )
     slates: SlateSettings = Field(default_factory=SlateSettings, description="What the storefront reads.")
-    web: WebSettings = Field(default_factory=WebSettings, description="Health over HTTP.")
+    web: WebSettings = Field(default_factory=WebSettings, description="Health, counts and metrics over HTTP.")
+    tracing: TracingSettings = Field(
+        default_factory=TracingSettings,
+        description="Traces by OpenTelemetry; off unless a collector is named.",
+    )
+    logs: LogFormat = Field(
+        default="text",
+        description="How workers log, to stderr: lines for people, or one JSON object a line, with the ids of the "
+        "triggers that it is about.",
+    )

@@ -21,7 +21,7 @@ from stream.embedded.ports import LOOPBACK, free_ports, require_free
 from stream.embedded.supervisor import ChildSpec, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -45,8 +45,10 @@ class KafkaNode:
         return f"kafka-{self.node_id}"
 
 
-def server_properties(node: KafkaNode, nodes: Sequence[KafkaNode], data_dir: Path) -> str:
-    """Write a node's ``server.properties``.
+def server_properties(
+    node: KafkaNode, nodes: Sequence[KafkaNode], data_dir: Path, more: Mapping[str, str] | None = None
+) -> str:
+    """Write a node's ``server.properties``; what ``more`` says comes before ours.
 
     Topics are copied to every node and, with three, acknowledged by two; with one node everything
     is single. Flushing is Kafka's default: written data survives the death of the process.
@@ -81,6 +83,7 @@ def server_properties(node: KafkaNode, nodes: Sequence[KafkaNode], data_dir: Pat
         "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
         "num.network.threads": 2,
         "num.io.threads": 4,
+        **(more or {}),
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
@@ -100,6 +103,9 @@ class KafkaCluster:
         heap_mb: Java heap of a node, MiB.
         jars: folder of the jars; fetched into the cache when None.
         supervisor: runs the nodes; one of its own when None.
+
+    Attributes:
+        properties: of Apache Kafka, for all nodes, before our own; read at each start.
     """
 
     def __init__(
@@ -123,6 +129,7 @@ class KafkaCluster:
         self.version = version
         self.heap_mb = heap_mb
         self._jars = jars
+        self.properties: dict[str, str] = {}
         self.supervisor = supervisor or Supervisor(data_dir / "logs")
         self.cluster_id, self.nodes = self._identity(nodes, ports)
 
@@ -164,7 +171,7 @@ class KafkaCluster:
             home = self.data_dir / node.name
             home.mkdir(parents=True, exist_ok=True)
             properties = home / "server.properties"
-            properties.write_text(server_properties(node, self.nodes, home / "data"))
+            properties.write_text(server_properties(node, self.nodes, home / "data", self.properties))
             command = [
                 *(java, f"-Xmx{self.heap_mb}m", "-XX:+UseSerialGC", "-XX:-UsePerfData"),
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

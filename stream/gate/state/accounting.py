@@ -35,3 +35,12 @@ class Accounting(msgspec.Struct):
                 for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
             )
         )
+
+    def __sub__(self, other: Accounting) -> Accounting:
+        """What came after ``other``."""
+        return Accounting(
+            *(
+                a - b
+                for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+            )
+        )

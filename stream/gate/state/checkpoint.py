@@ -19,6 +19,7 @@ from stream.gate.gate import Partition
 from stream.gate.rules.in_force import Boundary, InForce
 from stream.gate.state.accounting import Accounting
 from stream.gate.state.activity import Activity
+from stream.redis_client import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +59,8 @@ class CheckpointStore:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
+        self.states_written = 0
+        self.bytes_written = 0
 
     def state_key(self, partition: int, user: str) -> str:
         """Key of a shopper's state."""
@@ -162,7 +165,7 @@ class CheckpointStore:
             Offsets(FORMAT_VERSION, partition.epoch, now, partition.offsets, partition.counts, rules, clean)
         )
         try:
-            async with self._redis.pipeline(transaction=True) as pipe:
+            async with transaction(self._redis, self.epoch_key(number)) as pipe:
                 await pipe.watch(self.epoch_key(number))
                 epoch = int(await pipe.get(self.epoch_key(number)) or 0)
                 if epoch != partition.epoch:
@@ -186,6 +189,8 @@ class CheckpointStore:
                 raise self._fenced(partition, epoch) from None
             raise RedisConnectionError(f"lost while the checkpoint was written: {error}") from error
         partition.written()
+        self.states_written += len(states)
+        self.bytes_written += sum(map(len, states.values()))
         return len(states)
 
     @staticmethod

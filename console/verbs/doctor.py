@@ -115,8 +115,14 @@ def _redis(settings: Settings) -> str:
 
 def _probe(settings: Settings) -> list[Check]:
     from stream.embedded import probe_broker_sync  # noqa: PLC0415
+    from stream.kafka_clients import async_options  # noqa: PLC0415
 
-    report = probe_broker_sync(settings.stream.kafka.brokers)
+    kafka = settings.stream.kafka
+    security = {name: value for name, value in async_options(kafka).items() if name != "bootstrap_servers"}
+    try:
+        report = probe_broker_sync(kafka.brokers, security=security)
+    except NearlineError as error:
+        return [Check("broker: probe", "bad", str(error))]
     return [
         Check(
             f"broker: {finding.name}",

@@ -13,7 +13,7 @@ import logging
 import time
 import uuid
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -23,7 +23,7 @@ from stream.embedded.errors import EmbeddedError
 from stream.embedded.probe_checks import CHECKS, KEYED_PARTITIONS, Probe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
 __all__ = ["Finding", "ProbeReport", "probe_broker", "probe_broker_sync"]
 
@@ -66,8 +66,12 @@ class ProbeReport:
         return json.dumps({**asdict(self), "ok": self.ok}, ensure_ascii=False)
 
 
-async def probe_broker(bootstrap: str, *, check_timeout_s: float = _CHECK_TIMEOUT_S) -> ProbeReport:
+async def probe_broker(
+    bootstrap: str, *, security: Mapping[str, Any] | None = None, check_timeout_s: float = _CHECK_TIMEOUT_S
+) -> ProbeReport:
     """Probe the broker at ``bootstrap`` (``HOST:PORT``, several comma-separated).
+
+    ``security`` are aiokafka's options for TLS and users.
 
     Takes about five seconds; at the very most ``check_timeout_s`` a check and twenty seconds around them.
 
@@ -77,7 +81,7 @@ async def probe_broker(bootstrap: str, *, check_timeout_s: float = _CHECK_TIMEOU
     begun = time.monotonic()
     findings = []
     with _client_log_silenced():
-        async with _temporary_topics(bootstrap) as probe:
+        async with _temporary_topics({**(security or {}), "bootstrap_servers": bootstrap}) as probe:
             for check in CHECKS:
                 try:
                     async with asyncio.timeout(check_timeout_s):
@@ -90,9 +94,11 @@ async def probe_broker(bootstrap: str, *, check_timeout_s: float = _CHECK_TIMEOU
     return ProbeReport(bootstrap, tuple(findings), round(time.monotonic() - begun, 2))
 
 
-def probe_broker_sync(bootstrap: str, *, check_timeout_s: float = _CHECK_TIMEOUT_S) -> ProbeReport:
+def probe_broker_sync(
+    bootstrap: str, *, security: Mapping[str, Any] | None = None, check_timeout_s: float = _CHECK_TIMEOUT_S
+) -> ProbeReport:
     """Do `probe_broker` where no event loop runs."""
-    return asyncio.run(probe_broker(bootstrap, check_timeout_s=check_timeout_s))
+    return asyncio.run(probe_broker(bootstrap, security=security, check_timeout_s=check_timeout_s))
 
 
 @contextlib.contextmanager
@@ -108,10 +114,10 @@ def _client_log_silenced() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _temporary_topics(bootstrap: str) -> AsyncIterator[Probe]:
-    run = uuid.uuid4().hex[:12]
-    probe = Probe(bootstrap, topic=f"nearline.probe.{run}", keyed_topic=f"nearline.probe.{run}.keyed")
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+async def _temporary_topics(connection: Mapping[str, Any]) -> AsyncIterator[Probe]:
+    run, bootstrap = uuid.uuid4().hex[:12], connection["bootstrap_servers"]
+    probe = Probe(connection, topic=f"nearline.probe.{run}", keyed_topic=f"nearline.probe.{run}.keyed")
+    admin = AIOKafkaAdminClient(**connection, request_timeout_ms=5_000)
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             await admin.start()
@@ -127,7 +133,7 @@ async def _temporary_topics(bootstrap: str) -> AsyncIterator[Probe]:
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await admin.create_topics(topics)
-                await _await_topics(bootstrap, probe)
+                await _await_topics(probe)
         except (KafkaError, TimeoutError) as error:
             msg = f"The broker at {bootstrap} cannot create a topic: {type(error).__name__}: {error}."
             raise EmbeddedError(
@@ -139,9 +145,9 @@ async def _temporary_topics(bootstrap: str) -> AsyncIterator[Probe]:
         await _quietly(admin.close)
 
 
-async def _await_topics(bootstrap: str, probe: Probe) -> None:
+async def _await_topics(probe: Probe) -> None:
     """Wait until every partition has a leader; a broker creates topics after it has said so."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    producer = AIOKafkaProducer(**probe.connection)
     await producer.start()
     try:
         for topic, count in ((probe.topic, probe.partitions), (probe.keyed_topic, KEYED_PARTITIONS)):

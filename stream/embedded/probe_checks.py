@@ -13,7 +13,7 @@ import aiokafka.codec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 __all__ = ["CHECKS", "KEYED_PARTITIONS", "Check", "Outcome", "Probe"]
 
@@ -31,9 +31,12 @@ _SESSION_TIMEOUT_MS = 6_000
 
 @dataclass(frozen=True)
 class Probe:
-    """Where the checks work: every check has a partition of ``topic`` to itself."""
+    """Where the checks work: every check has a partition of ``topic`` to itself.
 
-    bootstrap: str
+    ``connection`` is what an aiokafka client needs to connect.
+    """
+
+    connection: Mapping[str, Any]
     topic: str
     keyed_topic: str
     batch: int = 0
@@ -47,7 +50,7 @@ class Probe:
     async def producer(self, **options: Any) -> AsyncIterator[Any]:
         """Give a producer that asks for all acknowledgements; ``options`` go to aiokafka."""
         producer = AIOKafkaProducer(
-            **{"bootstrap_servers": self.bootstrap, "acks": "all", "request_timeout_ms": 5_000, **options}
+            **{**self.connection, "acks": "all", "request_timeout_ms": 5_000, **options}
         )
         try:
             await producer.start()
@@ -59,7 +62,7 @@ class Probe:
     async def consumer(self, *partitions: TopicPartition, **options: Any) -> AsyncIterator[Any]:
         """Give a consumer without a group that stands at the start of the partitions."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
+            **self.connection,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             **options,
@@ -195,7 +198,7 @@ async def _compression(probe: Probe) -> Outcome:
 async def _group_join(probe: Probe) -> Outcome:
     consumer = AIOKafkaConsumer(
         probe.keyed_topic,
-        bootstrap_servers=probe.bootstrap,
+        **probe.connection,
         group_id=f"{probe.topic}.{uuid.uuid4().hex[:6]}",
         session_timeout_ms=_SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=1_000,

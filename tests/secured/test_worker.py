@@ -65,7 +65,7 @@ def environment(about: dict[str, dict[str, Any]], secrets: Path) -> dict[str, st
 def stats(port: int) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/stats", timeout=2) as answer:
-            return dict(json.load(answer)["gate"])
+            return dict(json.load(answer).get("gate", {}))
     except (urllib.error.URLError, OSError, ValueError):
         return {}
 

@@ -94,6 +94,16 @@ def test_the_stores_keep_their_data_in_volumes(services: dict[str, Any]) -> None
     assert "noeviction" in services["redis"]["command"]
 
 
+def test_what_is_mounted_from_here_is_here_but_data_and_secrets(services: dict[str, Any]) -> None:
+    declared = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    sources = {mount.split(":")[0] for service in declared.values() for mount in service.get("volumes", [])}
+    here = {source for source in sources if source.startswith("./") and not source.startswith("./data/")}
+    assert {"./deploy/prometheus", "./deploy/grafana/dashboards"} <= here
+    assert [source for source in here if not (ROOT / source).exists()] == []
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert "/data/" in ignored, "passwords lie there"
+
+
 @pytest.mark.parametrize("role", ["gate", "infer"])
 def test_a_worker_is_built_for_its_role_waits_for_the_stores_and_reads_the_mounted_configuration(
     services: dict[str, Any], role: str
@@ -115,7 +125,7 @@ def test_a_worker_is_built_for_its_role_waits_for_the_stores_and_reads_the_mount
 
 def test_the_images_run_as_nobody_in_particular() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE.read_text(), flags=re.MULTILINE)[1:]
-    for role in ("gate", "infer"):
+    for role in ("gate", "infer", "console"):
         stage = next(stage for stage in stages if stage.splitlines()[0].endswith(f" AS {role}"))
         user = re.findall(r"^USER (\S+)", stage, flags=re.MULTILINE)
         assert user, role

@@ -138,20 +138,21 @@ class ServerRuntime:
     async def _ask(self, request: Request) -> tuple[str, str | None, Any]:
         shared: dict[str, Any] = {
             "model": self.model,
-            "max_tokens": _room(request),
+            "max_tokens": self._settings.max_tokens or _room(request),
             "temperature": request.temperature,
             "seed": request.seed,
         }
+        form = {"response_format": request.structure.response_format} if self._settings.structured else {}
         if self._settings.mode is Mode.CHAT:
             shared["messages"] = request.prompt.chat(request.text, request.structure)
-            shared["response_format"] = request.structure.response_format
+            shared |= form
             answer = await self._client.chat.completions.create(**shared)
             choice = answer.choices[0]
             return choice.message.content or "", choice.finish_reason, answer.usage
         # The completions endpoint of OpenAI has no response_format; vLLM's has, with the same meaning.
         completion = await self._client.completions.create(
             prompt=request.prompt.static(request.structure) + request.prompt.turn(request.text),
-            extra_body={"response_format": request.structure.response_format},
+            extra_body=form,
             **shared,
         )
         written = completion.choices[0]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from stream.shoppers import Intent, ShopperRule
 
+__all__ = ["rule_of", "simulate"]
+
 
 def simulate(
     catalog: Annotated[
@@ -58,7 +60,7 @@ def simulate(
 
     began = moment(start, "--start") if start else int(time.time() * 1000 - days * 86_400_000)
     population = Population(
-        _items(catalog), shoppers=shoppers, days=days, start=began, seed=seed, rule=_rule(setting or [])
+        _items(catalog), shoppers=shoppers, days=days, start=began, seed=seed, rule=rule_of(setting or [])
     )
     truth: dict[tuple[str, int], Intent] | None = {} if intents is not None else None
     drawn = population.events(limit=events, intents=truth)
@@ -83,7 +85,12 @@ def _items(source: str) -> Iterable[Mapping[str, Any]]:
     return dataset.catalog()
 
 
-def _rule(settings: list[str]) -> ShopperRule:
+def rule_of(settings: list[str]) -> ShopperRule:
+    """How shoppers behave, from settings such as ``noise=0.3``.
+
+    Raises:
+        ConsoleError: If one of them is unknown, or its value is none for it.
+    """
     from stream.shoppers import ShopperRule  # noqa: PLC0415
 
     given = {}

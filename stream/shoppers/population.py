@@ -95,11 +95,18 @@ class Population:
             users: Only these shoppers; theirs are the same with or without the others.
             intents: Filled with the intents, by shopper and number, while events are drawn.
         """
-        return islice(self._merged(users, intents), limit)
+        return islice((event for event, _ in self._merged(users, intents)), limit)
+
+    def served(self) -> Iterator[tuple[Event, Intent | None]]:
+        """Yield the events with what they were done for, as far as it is known by then; None for noise.
+
+        An intent is the same object every time, and grows.
+        """
+        return self._merged(None, {})
 
     def _merged(
         self, users: Collection[str] | None, intents: dict[tuple[str, int], Intent] | None
-    ) -> Iterator[Event]:
+    ) -> Iterator[tuple[Event, Intent | None]]:
         # By time, then by shopper, so that equal times have an order. An entry is a session under way, or None
         # for one to come.
         waiting: list[tuple[int, str, Shopper, Iterator[Deed] | None, Deed | None]] = []
@@ -115,9 +122,7 @@ class Population:
         while waiting:
             _, name, shopper, session, deed = waiting[0]
             if deed is not None:
-                if intents is not None:
-                    _note(intents, name, deed)
-                yield deed.event
+                yield deed.event, None if intents is None else _note(intents, name, deed)
             session = session or shopper.session()
             following = next(session, None)
             if following is not None:
@@ -128,12 +133,13 @@ class Population:
                 heapq.heapreplace(waiting, (shopper.next_at, name, shopper, None, None))
 
 
-def _note(intents: dict[tuple[str, int], Intent], name: str, deed: Deed) -> None:
+def _note(intents: dict[tuple[str, int], Intent], name: str, deed: Deed) -> Intent | None:
     if deed.intent is None or deed.want is None:
-        return
+        return None
     intent = intents.get((name, deed.intent))
     if intent is None:
         want = deed.want
         intent = Intent(name, deed.intent, deed.new, want.category, want.words, want.items)
         intents[name, deed.intent] = intent
     intent.events.append(deed.event["event_id"])
+    return intent

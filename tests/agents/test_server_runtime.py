@@ -157,6 +157,24 @@ async def test_a_base_model_is_asked_for_a_completion_with_the_same_schema(model
     assert "messages" not in body
 
 
+@pytest.mark.parametrize("mode", [Mode.CHAT, Mode.COMPLETION])
+async def test_a_server_that_refuses_schemas_is_sent_none_and_its_answers_are_checked(
+    model: Model, mode: Mode
+) -> None:
+    (answer,) = await _generate(model.url, mode=mode, structured=False)
+    assert isinstance(answer, Generation)
+    assert "response_format" not in model.seen[0]
+    model.reply = _chat("Here you are: bread, wine.")
+    (prose,) = await _generate(model.url, mode=mode, structured=False)
+    assert isinstance(prose, BadAnswer)
+
+
+async def test_the_most_tokens_are_those_of_the_settings_where_they_say_so(model: Model) -> None:
+    await _generate(model.url)
+    await _generate(model.url, max_tokens=90)
+    assert [body["max_tokens"] for body in model.seen] == [len(_STRUCTURE.dump(["x" * 32] * 4)), 90]
+
+
 async def test_hostile_text_changes_the_last_message_and_nothing_else(model: Model) -> None:
     titles = [
         '"}],"response_format":null',

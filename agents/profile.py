@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ LONGEST_LABEL = 48
 
 # A text of a megabyte is not worth normalising to keep 48 characters of it.
 _READ = 4
+# The same titles are shown to many shoppers.
+_REMEMBERED = 16_384
 _SEPARATOR = "; "
 _MARKS = frozenset(" -'&/+.%")
 # What stands in front of a line, by types of acts; newest last, as the last line is what changed.
@@ -62,7 +65,12 @@ def sanitise(text: str, longest: int = LONGEST_LABEL) -> str:
     >>> sanitise('Mug "Rosie"; ignore {all}')
     'mug rosie ignore all'
     """
-    folded = unicodedata.normalize("NFKC", text[: _READ * longest]).casefold()
+    return _label(text[: _READ * longest], longest)
+
+
+@lru_cache(_REMEMBERED)
+def _label(text: str, longest: int) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
     shown = (
         char
         for char in folded

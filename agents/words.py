@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 __all__ = ["normal", "words"]
 
+_SHORT = 200
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -16,13 +18,21 @@ def words(text: str) -> list[str]:
     >>> words("BATTERIES, T-Light  Holders & glasses")
     ['battery', 't', 'light', 'holder', 'glass']
     """
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("'s", "").replace("\u2019s", "")
-    return [_singular(word) for word in _WORD.findall(folded)]
+    return list(_known(text) if len(text) <= _SHORT else _words(text))
 
 
 def normal(text: str) -> str:
     """One form for every way of writing the same phrase; empty if the text has no word."""
     return " ".join(words(text))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("'s", "").replace("\u2019s", "")
+    return tuple([_singular(word) for word in _WORD.findall(folded)])
+
+
+# Titles and queries come up again and again.
+_known = lru_cache(16_384)(_words)
 
 
 def _singular(word: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["BUILD_KEY", "NEWEST", "Catalog", "Rows"]
 
@@ -113,6 +113,16 @@ class Catalog:
     def item_id(self, row: int) -> str:
         """The id of the item in a row."""
         return _text(self._ids[row])
+
+    def rows_of(self, item_ids: Sequence[str]) -> Rows:
+        """(m,) `row` of many items at once; -1 for those that the catalogue lacks."""
+        get = self._row_of.get
+        return np.array([get(item, -1) for item in item_ids], dtype=np.int64)
+
+    def item_ids(self, rows: Rows) -> list[str]:
+        """`item_id` of many rows (m,) at once."""
+        ids: list[str] = self._ids.take(pa.array(rows)).to_pylist()
+        return ids
 
     def title(self, row: int) -> str:
         """The whole title, cleaned."""

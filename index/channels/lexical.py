@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import bm25s
 import numpy as np
@@ -38,6 +38,15 @@ FIELD_WEIGHTS: Final[dict[str, float]] = {
 TIE: Final = 0.05
 K1: Final = 1.2
 B: Final = 0.75
+
+_DENSE: Final = 64
+"""Items for each posting up to which scores are added up in an array over all items; beyond, sorting is quicker."""
+
+_MOST_HELD: Final = 2_000_000
+_EACH: Final = 20
+"""Postings of joined terms that are kept, 16 bytes each, and what a term itself counts for."""
+
+_Postings: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 
 _WORD: Final = re.compile(r"\w+")
 _STOPS: Final = frozenset(
@@ -118,6 +127,8 @@ class Lexical:
     _fields: list[_Field]
     _tie: float
     _stemmer: Any = field(repr=False)
+    _known: dict[str, _Postings] = field(default_factory=dict, repr=False)
+    _held: int = 0
     name: str = "lexical"
     needs: frozenset[Need] = frozenset({"titles"})
 
@@ -161,7 +172,8 @@ class Lexical:
                 edge = np.partition(values, len(values) - depth)[len(values) - depth]
                 near = values >= edge
                 found, values = found[near], values[near]
-            order = np.lexsort((found, -values))[:depth]
+            # Rows rise, so a stable sort puts equal ones in their order.
+            order = np.argsort(-values, kind="stable")[:depth]
             rows[at, : len(order)], scores[at, : len(order)] = found[order], values[order]
         return Scored(rows, scores)
 
@@ -170,12 +182,28 @@ class Lexical:
         per_term = [self._term(term) for term in terms] if self._fields else []
         if not per_term:
             return np.empty(0, np.int64), np.empty(0, np.float32)
+        if self.items <= _DENSE * sum(len(found) for found, _ in per_term):
+            whole = np.zeros(self.items)
+            for found, value in per_term:
+                whole[found] += value  # a term names an item once
+            unique = np.flatnonzero(whole)
+            return unique, whole[unique].astype(np.float32)
         rows = np.concatenate([found for found, _ in per_term])
         values = np.concatenate([value for _, value in per_term])
         unique, place = np.unique(rows, return_inverse=True)
         return unique, np.bincount(place, values, minlength=len(unique)).astype(np.float32)
 
-    def _term(self, term: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    def _term(self, term: str) -> _Postings:
+        """The items of a term over all fields, rising, and what it adds to each; kept, as words come up again and again."""
+        known = self._known.get(term)
+        if known is None:
+            if self._held > _MOST_HELD:
+                self._known, self._held = {}, 0
+            self._known[term] = known = self._joined(term)
+            self._held += len(known[0]) + _EACH
+        return known
+
+    def _joined(self, term: str) -> _Postings:
         parts = [one.of(term) for one in self._fields]
         rows = np.concatenate([found for found, _ in parts])
         values = np.concatenate([value for _, value in parts]).astype(np.float64)

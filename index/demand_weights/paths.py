@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -46,6 +47,7 @@ MOST_HISTORY: Final = 100
 
 
 _TINY: Final = 1e-300
+_NO_ROWS: Final = np.empty(0, dtype=np.int64)
 
 
 class PathSettings(BaseModel):
@@ -202,38 +204,100 @@ class Paths:
         self._check(rows, weights, "The history")
         for number, query in enumerate(queries, 1):
             self._check(query.rows, query.scores, f"Query {number}")
+        sizes = [len(query.rows) for query in queries]
+        asked = np.concatenate([query.rows for query in queries]) if queries else _NO_ROWS
+        scores = np.concatenate([query.scores for query in queries]) if queries else np.empty(0)
         found = []
-        for one in self._meetings(rows, weights, queries).tolist():
+        met = self._meetings(
+            [(rows, weights)], np.array([len(queries)]), asked, scores, np.array(sizes, dtype=np.int64)
+        )
+        for one in met.tolist():
             by_path = {name: self.shares[name] * value for name, value in zip(self.counts, one, strict=True)}
             found.append(PathRelevance(sum(by_path.values()), by_path))
         return found
 
+    def relevances(
+        self,
+        histories: Sequence[Mapping[int, float]],
+        counts: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float64],
+        sizes: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.float64]:
+        """The `PathRelevance.value` of the queries of n shoppers, in one go.
+
+        Args:
+            histories: Of each shopper, as in `relevance`.
+            counts: (n,) how many queries each shopper has.
+            rows: (m,) the rows that stand for the queries, query after query, shopper after shopper.
+            scores: (m,) how much each speaks for its query.
+            sizes: (q,) how many rows each query has.
+
+        Returns:
+            (q,).
+
+        Raises:
+            CatalogError: As `relevance`.
+        """
+        heaviest = [_heaviest(history) for history in histories]
+        for known, weights in heaviest:
+            self._check(known, weights, "A history")
+        self._check(rows, scores, "A query")
+        found = np.zeros(len(sizes))
+        for share, one in zip(
+            self.shares.values(), self._meetings(heaviest, counts, rows, scores, sizes).T, strict=True
+        ):
+            found += share * one
+        return found
+
     def _meetings(
-        self, rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], queries: Sequence[Recalled]
+        self,
+        histories: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]],
+        counts: npt.NDArray[np.int64],
+        asked: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float64],
+        sizes: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.float64]:
         """(queries, paths) the relevance by each path; see the module."""
-        kinds, many = len(self.counts), len(queries)
-        if not many or not weights.any():
-            return np.zeros((many, kinds))
+        kinds, many = len(self.counts), len(sizes)
+        if not many:
+            return np.zeros((0, kinds))
         ends = np.cumsum(list(self.counts.values()))
         shopper = self._scratch.met
 
-        nodes, mass, _ = self.links.reach(rows, weights / weights.sum())
-        np.add.at(shopper, nodes, mass)
-        # The sum over nodes of s^2 is the sum over edges of (the edge's mass) x s: no node need be looked for.
-        own = np.bincount(np.searchsorted(ends, nodes, side="right"), mass * shopper[nodes], kinds)
-
-        asked = np.concatenate([query.rows for query in queries])
-        scores = np.concatenate([query.scores / max(float(query.scores.sum()), _TINY) for query in queries])
-        to, carried, begins = self.links.reach(asked, scores)
-        of_query = np.repeat(
-            np.arange(many), np.diff(begins[np.cumsum([0, *(len(query.rows) for query in queries)])])
+        nodes, mass, begins = self.links.reach(
+            np.concatenate([rows for rows, _ in histories]),
+            np.concatenate([weights / max(float(weights.sum()), _TINY) for _, weights in histories]),
         )
-        group = of_query * kinds + np.searchsorted(ends, to, side="right")
-        both = np.bincount(group, carried * shopper[to], many * kinds).reshape(many, kinds)
-        shopper[nodes] = 0.0
+        of_history = begins[np.cumsum([0, *(len(rows) for rows, _ in histories)])]
+        query = np.repeat(np.arange(many), sizes)
+        whole = np.maximum(np.bincount(query, scores, many), _TINY)
+        to, carried, begins = self.links.reach(asked, scores / whole[query])
+        of_query = begins[np.cumsum(np.concatenate([[0], sizes]))]
+        of_owner = of_query[np.cumsum(np.concatenate([[0], counts]))].tolist()
+
+        own, theirs = np.empty(len(nodes), np.float32), np.empty(len(to), np.float32)
+        for number, (begin, end) in enumerate(pairwise(of_history.tolist())):
+            mine = nodes[begin:end]
+            np.add.at(shopper, mine, mass[begin:end])
+            # The sum over nodes of s^2 is the sum over edges of (the edge's mass) x s: no node need be looked for.
+            own[begin:end] = shopper[mine]
+            reached = slice(of_owner[number], of_owner[number + 1])
+            theirs[reached] = shopper[to[reached]]
+            shopper[mine] = 0.0
+        shoppers = len(histories)
+        group = np.repeat(np.arange(shoppers) * kinds, np.diff(of_history))
+        group += np.searchsorted(ends, nodes, side="right")
+        alone = np.bincount(group, mass * own, shoppers * kinds).reshape(shoppers, kinds)
+        group = np.repeat(np.arange(many) * kinds, np.diff(of_query)) + np.searchsorted(
+            ends, to, side="right"
+        )
+        both = np.bincount(group, carried * theirs, many * kinds).reshape(many, kinds)
         relevance: npt.NDArray[np.float64] = np.divide(
-            both, both + own, out=np.zeros((many, kinds)), where=both > 0
+            both,
+            both + alone[np.repeat(np.arange(shoppers), counts)],
+            out=np.zeros((many, kinds)),
+            where=both > 0,
         )
         return relevance
 

@@ -45,6 +45,7 @@ __all__ = [
     "some",
     "swapped",
     "thin_task",
+    "times",
     "with_new",
 ]
 
@@ -55,6 +56,7 @@ _DAY_MS: Final = 86_400_000
 _BLOCK: Final = 256
 _DEEP: Final = 200
 _RRF: Final = 60
+_NOTHING: Final = 1e-9
 
 Rows = npt.NDArray[np.int64]
 
@@ -223,6 +225,17 @@ def swapped(n: int, seed: int = 0) -> npt.NDArray[np.int64]:
     other = np.empty(n, dtype=np.int64)
     other[order] = np.roll(order, 1)
     return other
+
+
+def times(
+    mine: npt.NDArray[np.float64], other: npt.NDArray[np.float64], *, seed: int = 0, samples: int = 1_000
+) -> Estimate:
+    """How many times the mean of ``other`` (n,) the mean of ``mine`` (n,) is, with its interval; shoppers resampled in pairs."""
+    random = np.random.default_rng(seed)
+    drawn = random.integers(0, len(mine), (samples, len(mine)))
+    ratios = mine[drawn].mean(axis=1) / np.maximum(other[drawn].mean(axis=1), _NOTHING)
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return Estimate(float(mine.mean() / max(other.mean(), _NOTHING)), float(low), float(high))
 
 
 def measure(

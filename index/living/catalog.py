@@ -13,7 +13,7 @@ from index.items.titles import short_title
 from index.living.added import AddedRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from index.items.item import Item
     from index.living.delta import Delta
@@ -61,6 +61,23 @@ class LiveCatalog(Catalog):
     def item_id(self, row: int) -> str:
         """As `Catalog.item_id`."""
         return self._base.item_id(row) if row < self._rows else self.delta.items[row].item_id
+
+    def rows_of(self, item_ids: Sequence[str]) -> Rows:
+        """As `Catalog.rows_of`."""
+        rows = self._base.rows_of(item_ids)
+        newest = self.delta.row_of
+        if newest:
+            for at, item in enumerate(item_ids):
+                if item in newest:
+                    rows[at] = newest[item]
+        return rows
+
+    def item_ids(self, rows: Rows) -> list[str]:
+        """As `Catalog.item_ids`."""
+        ids = self._base.item_ids(np.minimum(rows, self._rows - 1))
+        for at in np.flatnonzero(rows >= self._rows).tolist():
+            ids[at] = self.delta.items[int(rows[at])].item_id
+        return ids
 
     def title(self, row: int) -> str:
         """As `Catalog.title`."""
@@ -220,8 +237,17 @@ class LiveCatalog(Catalog):
         return found[:n] if len(found) >= n else self.offered(rows)[:n]
 
     def _changed(self, rows: Rows) -> list[int]:
-        changed = self.delta.items
-        return [at for at, row in enumerate(rows.tolist()) if row in changed] if changed else []
+        changed = self._changed_rows
+        if not len(changed):
+            return []
+        at = np.searchsorted(changed, rows)
+        at[at == len(changed)] = 0
+        return np.flatnonzero(changed[at] == rows).tolist()
+
+    @cached_property
+    def _changed_rows(self) -> Rows:
+        """Rows whose items are new or changed, rising."""
+        return np.sort(np.fromiter(self.delta.items, dtype=np.int64, count=len(self.delta.items)))
 
     @cached_property
     def _all_new(self) -> list[int]:

@@ -12,10 +12,10 @@ the error diffusion by which Bresenham's algorithm draws lines, IBM Systems Jour
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
+from functools import cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = ["DiscoverySettings", "due", "kinds", "quota"]
+
+_PARTS: Final = 1_000_000
 
 
 class DiscoverySettings(BaseModel):
@@ -66,14 +68,21 @@ def quota(share: float, size: int, user: str, version: int) -> int:
         raise CatalogError(
             f"A slate has {size} places and the version {version}.", way_out="Give numbers from 0 up."
         )
-    exact = round(Fraction(share) * 1_000_000) * Fraction(size, 1_000_000)
-    phase = Fraction(int.from_bytes(blake2b(user.encode(), digest_size=8).digest()), 2**64)
-    return math.floor((version + 1) * exact + phase) - math.floor(version * exact + phase)
+    phase = int.from_bytes(blake2b(user.encode(), digest_size=8).digest()) * _PARTS
+    # In whole numbers: x is millionths * size / _PARTS and φ is phase / (_PARTS * 2 ** 64).
+    millionths = (_millionths(share) * size) << 64
+    whole = _PARTS << 64
+    return ((version + 1) * millionths + phase) // whole - (version * millionths + phase) // whole
 
 
-def due(place: int, places: int, size: int) -> int:
-    """How many of the ``places`` for discovery the first ``place`` places of a slate of ``size`` must hold: evenly spread."""
-    return place * places // size if size else 0
+@cache
+def _millionths(share: float) -> int:
+    return round(Fraction(share) * _PARTS)
+
+
+def due(place: int, places: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(n,) how many of the ``places`` for discovery the first ``place`` places of slates of ``sizes`` must hold: evenly spread."""
+    return np.where(sizes > 0, place * places // np.maximum(sizes, 1), 0)
 
 
 def kinds(

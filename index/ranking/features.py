@@ -153,6 +153,7 @@ class Knowledge:
         depth: int = DEPTH,
         most: int = MOST,
         scores: dict[str, Scores] | None = None,
+        also: npt.NDArray[np.bool_] | None = None,
         wanted: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.bool_]] | None = None,
     ) -> Candidates:
         """The best of the union of the channels' first ``depth`` items for each shopper, with features.
@@ -163,6 +164,7 @@ class Knowledge:
             depth: Of each channel's list.
             most: Candidates of a shopper, by the mean of the channels' scores as shares of their largest.
             scores: As from `score`, where they are there already.
+            also: (shoppers, items) further candidates, such as what words bring; never sold ones too.
             wanted: Told owners and rows, says of which to make features; of all if None.
         """
         bought = shoppers.bought(self._items)
@@ -190,6 +192,8 @@ class Knowledge:
         mask[at, chosen[at, found]] = True
         # Channels of behaviour know little of what is new and rising; it is for the ranker to judge.
         mask[:, self._facts.fresh] |= ~out[:, self._facts.fresh]
+        if also is not None:
+            mask |= also & ~bought if novel else also
         if not novel:
             mask |= bought & self.sold
         owner, rows = np.nonzero(mask)

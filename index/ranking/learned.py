@@ -165,8 +165,17 @@ class Fused:
         return scores
 
 
-def train(samples: Samples, rule: Rule, *, seed: int = 1, threads: int = 1) -> Ranker:
+def train(
+    samples: Samples, rule: Rule, *, names: Sequence[str] = FEATURES, seed: int = 1, threads: int = 1
+) -> Ranker:
     """Train the two models.
+
+    Args:
+        samples: Candidates and hits.
+        rule: Which the ranker is for.
+        names: Of the samples' columns; a ranker of others than `FEATURES` can neither be saved nor explained.
+        seed: Of what is drawn.
+        threads: CPU threads.
 
     Raises:
         CatalogError: If lightgbm is not installed.
@@ -179,7 +188,7 @@ def train(samples: Samples, rule: Rule, *, seed: int = 1, threads: int = 1) -> R
         samples.features,
         samples.hit,
         group=samples.sizes,
-        feature_name=list(FEATURES),
+        feature_name=list(names),
         params=fixed,
         free_raw_data=False,
     )

@@ -65,23 +65,25 @@ class About:
 
     Attributes:
         price: (m,) NaN where unknown.
-        usual_price: Median price of what the shopper took up; NaN if unknown.
+        usual_price: (m,) median price of what the candidate's shopper took up; NaN if unknown.
         category: (m,) weight of the item's category for the shopper.
         popularity: (m,).
         age_days: (m,) NaN where unknown.
         likeness: (m,) NaN where unknown.
         taken: (m,) weight of the shopper's act with the item.
-        acts: How many items the shopper took up.
+        acts: (m,) how many items the shopper took up.
+        queries: (m,) how many demands the shopper has.
     """
 
     price: Column
-    usual_price: float
+    usual_price: Column
     category: Column
     popularity: Column
     age_days: Column
     likeness: Column
     taken: Column
-    acts: int
+    acts: Column
+    queries: Column
 
 
 def places(column: Column) -> Column:
@@ -103,13 +105,13 @@ def live_features(
     weights: Column,
     about: About,
 ) -> npt.NDArray[np.float32]:
-    """(m, len(LIVE_FEATURES)) of m candidates; NaN where unknown.
+    """(m, len(LIVE_FEATURES)) of m candidates, which may be of several shoppers; NaN where unknown.
 
     Args:
-        columns: By channel (m,) values as shares of the largest; a channel that is not there counts 0.
+        columns: By channel (m,) values as shares of the slate's largest; a channel that is not there counts 0.
         placed: By channel (m,) as from `places` over all candidates of the slate.
         ranks: (m, q) best place in each demand's lists, from 1; 0 in none.
-        weights: (q,) the demands' weights.
+        weights: (m, q) the demands' weights.
         about: The rest.
     """
     many = len(about.price)
@@ -130,8 +132,8 @@ def live_features(
         about.age_days,
         about.likeness,
         about.taken,
-        np.full(many, about.acts),
-        np.full(many, ranks.shape[1]),
+        about.acts,
+        about.queries,
     )
     listed = [columns.get(name, none) for name in _CHANNELS] + [placed.get(name, unknown) for name in _PLACED]
     whole = np.empty((many, len(LIVE_FEATURES)), dtype=np.float32)

@@ -37,14 +37,16 @@ class LiveRanker:
     def score(
         self,
         features: npt.NDArray[np.float32],
-        owner: npt.NDArray[np.int64] | None = None,  # noqa: ARG002 - as `index.slate.Scorer` has it
+        owner: npt.NDArray[np.int64] | None = None,
     ) -> npt.NDArray[np.float64]:
-        """(m,) from 0 to 1, of one slate's candidates: the raw scores, so scaled."""
+        """(m,) from 0 to 1 within each owner: the raw scores, so scaled. Owners rise; all are one's if None."""
         if not len(features):
             return np.zeros(0)
         raw = np.asarray(self.booster.predict(features, num_threads=1, raw_score=True), dtype=np.float64)
-        low, high = float(raw.min()), float(raw.max())
-        scaled: npt.NDArray[np.float64] = (raw - low) / max(high - low, 1e-12)
+        first = np.zeros(len(raw), dtype=bool) if owner is None else np.r_[False, owner[1:] != owner[:-1]]
+        starts, group = np.r_[0, np.flatnonzero(first)], np.cumsum(first)
+        low, high = np.minimum.reduceat(raw, starts), np.maximum.reduceat(raw, starts)
+        scaled: npt.NDArray[np.float64] = (raw - low[group]) / np.maximum(high - low, 1e-12)[group]
         return scaled
 
     def save(self, path: Path) -> None:

@@ -21,13 +21,13 @@ from index.ranking.diversity import FLOOR, HEAD, STRENGTH
 from index.ranking.limits import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
     from index.encoders.encoder import Vectors
 
-__all__ = ["Pool", "Position", "Scorer", "arrange", "coarse", "rank", "shortlist"]
+__all__ = ["Arranged", "Pool", "Position", "Scorer", "arrange", "arrange_all", "coarse", "rank", "shortlist"]
 
 _FINE: Final = 200
 _ARRANGED: Final = 120
@@ -98,6 +98,23 @@ class Position:
     discovery: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """A slate as arrays, position by position.
+
+    Attributes:
+        at: (k,) the candidates' places in the pool.
+        likeness: (k,) what is taken off for being like positions above, 0 or more.
+        discovery: (k,) what lifted it to a place kept for discovery, 0 or more.
+        kept: (k,) whether it fills one of the places kept for discovery.
+    """
+
+    at: npt.NDArray[np.int64]
+    likeness: npt.NDArray[np.float64]
+    discovery: npt.NDArray[np.float64]
+    kept: npt.NDArray[np.bool_]
+
+
 def arrange(
     pool: Pool,
     limit: int,
@@ -125,41 +142,113 @@ def arrange(
     Raises:
         CatalogError: If a part is not finite, or there is a cap for a kind that the pool lacks.
     """
-    relevance = pool.relevance
-    if not np.isfinite(relevance).all():
+    (made,) = arrange_all(
+        [pool], [limit], caps=caps, places=[places], head=head, strength=strength, floor=floor
+    )
+    slate = []
+    for at, likeness, discovery, kept in zip(
+        made.at.tolist(), made.likeness.tolist(), made.discovery.tolist(), made.kept.tolist(), strict=True
+    ):
+        parts = {name: float(part[at]) for name, part in pool.parts.items()}
+        parts["likeness"] = -likeness
+        parts["discovery"] = discovery
+        slate.append(Position(at, sum(parts.values()), parts, kept))
+    return slate
+
+
+def arrange_all(
+    pools: Sequence[Pool],
+    limits: Sequence[int],
+    *,
+    places: Sequence[int],
+    caps: Mapping[str, int] | None = None,
+    head: int = HEAD,
+    strength: float = STRENGTH,
+    floor: float = FLOOR,
+) -> list[Arranged]:
+    """Fill n slates at once, each as `arrange` does: place after place, all slates' places together.
+
+    Args:
+        pools: The candidates of each slate.
+        limits: Places of each.
+        places: Of each for discovery.
+        caps: As in `arrange`.
+        head: As in `arrange`.
+        strength: As in `arrange`.
+        floor: As in `arrange`.
+
+    Raises:
+        CatalogError: As `arrange`.
+    """
+    sizes = np.array([len(pool) for pool in pools], dtype=np.int64)
+    many, widest = len(pools), int(sizes.max(initial=0))
+    # What is taken, closed by a cap or beyond a slate's candidates stands at -inf.
+    left = np.full((many, widest), -np.inf)
+    wanted = np.zeros((many, widest), dtype=bool)
+    cosine = _likeness(pools, widest, strength, floor)
+    for number, pool in enumerate(pools):
+        left[number, : len(pool)] = pool.relevance
+        if pool.discovery is not None:
+            wanted[number, : len(pool)] = pool.discovery
+    if not (np.isfinite(left).sum(axis=1) == sizes).all():
         raise CatalogError(
             "A candidate's relevance is no finite number.", way_out="Leave out candidates without a score."
         )
-    room = Room(len(pool), pool.groups, caps or {})
-    wanted = pool.discovery if pool.discovery is not None else np.zeros(len(pool), dtype=bool)
-    limit = min(limit, len(pool))
-    likeness = np.zeros(len(pool))
-    cosine = None
-    if pool.vectors is not None and strength > 0:
-        cosine = strength * np.maximum(pool.vectors @ pool.vectors.T - floor, 0.0)
-    slate: list[Position] = []
-    filled = 0
-    for place in range(1, limit + 1):
-        value = np.where(room.open, relevance if place <= head else relevance - likeness, -np.inf)
-        at = top = int(value.argmax())
-        if not room.open[top]:
+    rooms = [Room(len(pool), pool.groups, caps) for pool in pools] if caps else []
+    limit = np.minimum(np.array(limits, dtype=np.int64), sizes)
+    share = np.array(places, dtype=np.int64)
+    every, filled = np.arange(many), np.zeros(many, dtype=np.int64)
+    like = np.zeros((many, widest))
+    length = int(limit.max(initial=0))
+    at_all = np.zeros((many, length), dtype=np.int64)
+    likeness, discovery = np.zeros((many, length)), np.zeros((many, length))
+    kept, there = np.zeros((many, length), dtype=bool), np.zeros((many, length), dtype=bool)
+    for place in range(1, length + 1):
+        value = left if place <= head else left - like
+        at = value.argmax(axis=1)
+        best = value[every, at]
+        alive = (best > -np.inf) & (place <= limit)
+        if not alive.any():
             break
-        kept = False
-        if filled < places and wanted[top]:
-            kept = True
-        elif filled < due(place, places, limit):
-            eligible = room.open & wanted
-            if eligible.any():
-                at, kept = int(np.where(eligible, value, -np.inf).argmax()), True
-        parts = {name: float(part[at]) for name, part in pool.parts.items()}
-        parts["likeness"] = 0.0 if place <= head else -float(likeness[at])
-        parts["discovery"] = float(value[top] - value[at])
-        slate.append(Position(at, sum(parts.values()), parts, kept))
-        filled += kept
-        room.take(at)
+        taken = alive & (filled < share) & wanted[every, at]
+        short = np.flatnonzero(alive & ~taken & (filled < due(place, share, limit)))
+        if len(short):
+            eligible = np.where(wanted[short], value[short], -np.inf)
+            first = eligible.argmax(axis=1)
+            some = eligible[np.arange(len(short)), first] > -np.inf
+            at[short[some]] = first[some]
+            taken[short[some]] = True
+        here = place - 1
+        at_all[:, here], there[:, here], kept[:, here] = at, alive, taken
+        discovery[:, here] = np.subtract(best, value[every, at], out=np.zeros(many), where=alive)
+        if place > head:
+            likeness[:, here] = like[every, at]
+        filled += taken
+        left[every, at] = -np.inf
+        for number, room in enumerate(rooms):
+            if alive[number]:
+                room.take(int(at[number]))
+                left[number, : len(room.open)][~room.open] = -np.inf
         if cosine is not None:
-            np.maximum(likeness, cosine[at], out=likeness)
-    return slate
+            np.maximum(like, cosine[every, at], out=like)
+    return [
+        Arranged(at_all[one][on], likeness[one][on], discovery[one][on], kept[one][on])
+        for one, on in enumerate(there)
+    ]
+
+
+def _likeness(
+    pools: Sequence[Pool], widest: int, strength: float, floor: float
+) -> npt.NDArray[np.float32] | None:
+    """(n, widest, widest) what each candidate costs each other one of its slate; None where likeness costs nothing."""
+    if not strength > 0 or all(pool.vectors is None for pool in pools):
+        return None
+    cosine = np.zeros((len(pools), widest, widest), dtype=np.float32)
+    for one, pool in zip(cosine, pools, strict=True):
+        if pool.vectors is not None:
+            size = len(pool)
+            one[:size, :size] = strength * np.maximum(pool.vectors @ pool.vectors.T - floor, 0.0)
+    return cosine
 
 
 def coarse(

@@ -8,10 +8,14 @@
     together   behaviour: what goes together with what the shopper took
     shelves    popular and new: by the shopper's categories
     weights    how much each demand counts (UQ2I)
-    pool       the lists of one shopper joined: a column a channel
-    slate      coarse score, features, ranker, arrangement: candidates whose parts add up
+    pool       the lists of all shoppers of a batch joined: a column a channel
+    coarse     the coarse score, and places by channel
+    slate      coarse score, features, ranker, arrangement
+    candidates what was chosen, with why: candidates whose parts add up
+    memory     what was found for a demand before, over one state of the catalogue
+    text_vectors  the texts' vectors in single precision
     beside     what lies in the folders beside items and vectors, opened once
-    recall     `Recall`: one encode and one search a batch, then the above for each shopper
+    recall     `Recall`: one encode and one search a batch, then the above for all its shoppers at once
     settings   how it is done
 """
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from index.built.catalog import Catalog, Rows
     from index.encoders.encoder import Vectors
+    from index.recall.memory import Memory, Nearest
     from index.recall.request import Act, Channel
 
 __all__ = ["Asked", "Batch", "Listed", "LiveChannel", "allowed", "scaled"]
@@ -40,6 +41,7 @@ class Asked:
     Attributes:
         numbers: Of its different queries in `Batch.queries`.
         acts: What the user took up.
+        taken: By row the weight of what the user took up, as far as the catalogue has it.
         categories: The user's categories, the most important first.
         excluded: Rows to leave out, sorted.
         wanted: Length of a list.
@@ -48,6 +50,7 @@ class Asked:
 
     numbers: tuple[int, ...]
     acts: tuple[Act, ...]
+    taken: dict[int, float]
     categories: tuple[str, ...]
     excluded: Rows
     wanted: int
@@ -61,16 +64,16 @@ class Batch:
     Attributes:
         catalog: The items in their newest state.
         queries: The different queries of the whole batch.
-        scores: (queries, k) similarities of the nearest texts, falling.
-        texts: (queries, k) their numbers; -1 where there are no more.
+        nearest: Of each query the nearest texts, at least as many as the deepest request for it needs.
         asked: The requests.
+        memory: What was found before over the same state of the catalogue.
     """
 
     catalog: Catalog
     queries: tuple[str, ...]
-    scores: Vectors
-    texts: npt.NDArray[np.int64]
+    nearest: tuple[Nearest, ...]
     asked: tuple[Asked, ...]
+    memory: Memory
 
 
 class LiveChannel(Protocol):

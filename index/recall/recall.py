@@ -19,11 +19,13 @@ from index.nearest.vectors import VectorIndex
 from index.recall.beside import Beside, open_beside
 from index.recall.channel import Asked, Batch
 from index.recall.interleave import interleave
+from index.recall.memory import Memory, Nearest
 from index.recall.pool import join
 from index.recall.request import Candidate, Query, RecallRequest, RecallResult
 from index.recall.settings import RecallSettings
 from index.recall.shelves import NewChannel, PopularChannel
 from index.recall.slate import Slates
+from index.recall.text_vectors import TextVectors
 from index.recall.together import BehaviourChannel
 from index.recall.weights import demand_weights
 from index.recall.words import DenseChannel, LexicalChannel
@@ -32,13 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from index.encoders.encoder import Encoder, Vectors
+    from index.encoders.encoder import Encoder
     from index.recall.channel import Listed, LiveChannel
     from index.recall.request import Channel
 
 __all__ = ["Recall"]
 
 _OPEN_TRIES: Final = 30
+_STEP: Final = 64
 
 
 class Recall:
@@ -76,11 +79,16 @@ class Recall:
         self._settings = settings or RecallSettings()
         self._words, self._others = _channels(self.beside, self._settings)
         self._day: int | None = None
+        kept = self.beside.embeddings
+        self._texts = TextVectors(kept, vectors) if kept is not None else None
         self._renew()
 
     def _renew(self) -> None:
         """Make anew what depends on the state of the catalogue."""
-        self._slates = Slates(self.catalog, self.vectors, self.beside, self._settings, self._day)
+        self._memory = Memory(self._settings.remembered)
+        if self._texts is not None:
+            self._texts = self._texts.over(self.vectors)
+        self._slates = Slates(self.catalog, self._texts, self.beside, self._settings, self._day)
         self._blocked = self._rows(self.beside.blocked)
 
     @classmethod
@@ -155,8 +163,12 @@ class Recall:
         other._renew()  # noqa: SLF001 - as above
         return other
 
-    def recall(self, requests: Sequence[RecallRequest]) -> RecallResult:
-        """Find the candidates of a batch of requests.
+    def recall(self, requests: Sequence[RecallRequest], *, features: bool = True) -> RecallResult:
+        """Find the candidates of a batch of requests; each gets what it would get alone.
+
+        Args:
+            requests: What is asked.
+            features: Tell with each candidate what the ranker knows of it: for the record, not for the slate.
 
         Raises:
             EncoderUnavailableError: If the encoder cannot be reached.
@@ -165,38 +177,20 @@ class Recall:
         number = {text: at for at, text in enumerate(dict.fromkeys(text for one in merged for text in one))}
         asked = tuple(self._asked(one, mine, number) for one, mine in zip(requests, merged, strict=True))
         started = time.perf_counter()
-        encoded: Vectors = (
-            self.encoder.encode(list(number))
-            if number
-            else np.empty((0, self.vectors.dimensions), np.float32)
-        )
-        after_encode = time.perf_counter()
-        depth = max((one.depth for one in asked), default=0) if number else 0
-        scores, texts = self.vectors.search(encoded, depth)
-        batch = Batch(self.catalog, tuple(number), scores, texts, asked)
+        nearest, encode_s = self._nearest(number, asked)
+        batch = Batch(self.catalog, tuple(number), nearest, asked, self._memory)
         words = {one.name: one.find(batch) for one in self._words} if number else {}
         after_search = time.perf_counter()
         others = {one.name: one.find(batch) for one in self._others}
-        candidates, demands, pools = [], [], []
-        for at, (request, mine) in enumerate(zip(requests, merged, strict=True)):
-            found, told, pool = self._one(
-                request,
-                asked[at],
-                list(mine.values()),
-                {name: lists[at] for name, lists in words.items()},
-                {name: lists[at] for name, lists in others.items()},
-            )
-            candidates.append(found)
-            demands.append(told)
-            pools.append(pool)
+        candidates, demands, pools = self._slated(requests, asked, merged, words, others, features=features)
         done = time.perf_counter()
         return RecallResult(
             candidates,
-            [{text: float(scores[number[text], 0]) for text in mine} for mine in merged],
+            [{text: float(nearest[number[text]].scores[0]) for text in mine} for mine in merged],
             demands,
             pools,
-            encode_ms=(after_encode - started) * 1e3,
-            search_ms=(after_search - after_encode) * 1e3,
+            encode_ms=encode_s * 1e3,
+            search_ms=(after_search - started - encode_s) * 1e3,
             fuse_ms=(done - after_search) * 1e3,
         )
 
@@ -221,34 +215,68 @@ class Recall:
             for place, (row, why) in enumerate(picked, 1)
         ]
 
-    def _one(
+    def _nearest(
+        self, number: Mapping[str, int], asked: Sequence[Asked]
+    ) -> tuple[tuple[Nearest, ...], float]:
+        """For each query the nearest texts, in the order of their numbers; and the seconds spent in the encoder."""
+        depth = max((one.depth for one in asked), default=0) if number else 0
+        # What is kept serves requests that leave out a few items more.
+        depth = min(-(-depth // _STEP) * _STEP, len(self.vectors))
+        found = {text: self._memory.nearest.get(text) for text in number}
+        lacking = [text for text, one in found.items() if one is None or len(one.texts) < depth]
+        if not lacking:
+            return tuple(one for one in found.values() if one is not None), 0.0
+        started = time.perf_counter()
+        encoded = self.encoder.encode(lacking)
+        seconds = time.perf_counter() - started
+        scores, texts = self.vectors.search(encoded, depth)
+        for at, text in enumerate(lacking):
+            found[text] = one = Nearest(scores[at].copy(), texts[at].copy())
+            self._memory.nearest.put(text, one)
+        return tuple(one for one in found.values() if one is not None), seconds
+
+    def _slated(
         self,
-        request: RecallRequest,
-        asked: Asked,
-        queries: list[Query],
-        words: Mapping[Channel, list[Listed]],
-        others: Mapping[Channel, list[Listed]],
-    ) -> tuple[list[Candidate], dict[str, dict[str, float]], dict[str, int]]:
-        if not queries and not others.get("behaviour"):
-            found = self.popular(request.categories, request.limit or self._settings.limit, request.exclude)
-            return found, {}, {"popular": len(found), "all": len(found)}
-        taken = {row: one.weight for one in asked.acts if (row := self.catalog.row(one.item)) is not None}
-        lists = [[answered[at] for answered in words.values()] for at in range(len(queries))]
-        weights, told = demand_weights(
-            queries,
-            lists,
-            self.catalog,
-            asked.categories,
-            self._settings.demands,
-            paths=self.beside.paths,
-            taken=taken,
+        requests: Sequence[RecallRequest],
+        asked: Sequence[Asked],
+        merged: Sequence[Mapping[str, Query]],
+        words: Mapping[Channel, list[list[Listed]]],
+        others: Mapping[Channel, list[list[Listed]]],
+        *,
+        features: bool,
+    ) -> tuple[list[list[Candidate]], list[dict[str, dict[str, float]]], list[dict[str, int]]]:
+        """Slates, the demands' weights and the pools' sizes of all requests."""
+        candidates: list[list[Candidate]] = [[] for _ in requests]
+        told: list[dict[str, dict[str, float]]] = [{} for _ in requests]
+        pools: list[dict[str, int]] = [{} for _ in requests]
+        known = others.get("behaviour")
+        some = [at for at, mine in enumerate(merged) if mine or (known is not None and known[at])]
+        for at in set(range(len(requests))) - set(some):
+            request = requests[at]
+            candidates[at] = self.popular(
+                request.categories, request.limit or self._settings.limit, request.exclude
+            )
+            pools[at] = {"popular": len(candidates[at]), "all": len(candidates[at])}
+        if not some:
+            return candidates, told, pools
+        queries = [list(merged[at].values()) for at in some]
+        mine = [asked[at] for at in some]
+        by_words = {name: [lists[at] for at in some] for name, lists in words.items()}
+        weights, said = demand_weights(
+            queries, by_words, self.catalog, mine, self._settings.demands, paths=self.beside.paths
         )
-        joined = join(words, others, weights, self._settings.weights.model_dump())
-        sizes: dict[str, int] = {
-            name: int(np.count_nonzero(column)) for name, column in joined.columns.items()
-        }
-        made = self._slates.make(joined, request, asked, queries, weights) if len(joined) else []
-        return made, told, {**sizes, "all": len(joined)}
+        by_others = {name: [lists[at] for at in some] for name, lists in others.items()}
+        joined = join(by_words, by_others, weights, self._settings.weights.model_dump())
+        made = self._slates.make(
+            joined, [requests[at] for at in some], mine, queries, weights, features=features
+        )
+        sizes = joined.sizes.tolist()
+        found = {name: count.tolist() for name, count in joined.found.items()}
+        for place, at in enumerate(some):
+            candidates[at], told[at] = made[place], said[place]
+            by_channel: dict[str, int] = {name: count[place] for name, count in found.items() if count[place]}
+            pools[at] = {**by_channel, "all": sizes[place]}
+        return candidates, told, pools
 
     def _asked(
         self, request: RecallRequest, queries: Mapping[str, Query], number: Mapping[str, int]
@@ -259,6 +287,9 @@ class Recall:
         return Asked(
             numbers=tuple(number[text] for text in queries),
             acts=request.acts,
+            taken={
+                row: one.weight for one in request.acts if (row := self.catalog.row(one.item)) is not None
+            },
             categories=request.categories,
             excluded=np.union1d(excluded, self._blocked) if len(self._blocked) else excluded,
             wanted=wanted,

@@ -10,18 +10,26 @@ import numpy as np
 from index.built.catalog import NEWEST
 from index.built.first_seen import today
 from index.recall.channel import Listed, allowed
+from index.recall.memory import Kept
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
     from index.built.catalog import Catalog, Rows
     from index.built.first_seen import Days
     from index.recall.channel import Asked, Batch, Values
     from index.recall.request import Channel
 
-__all__ = ["NewChannel", "PopularChannel", "ages_of", "category_weights"]
+__all__ = ["MineCategories", "NewChannel", "PopularChannel", "ages_of", "category_weights"]
 
 _CATEGORIES: Final = 20
 _ELSEWHERE: Final = 0.25
 """What a new item of another category is worth beside one of the user's first category."""
+
+_NONE: Final = np.empty(0, dtype=np.int32)
+_BY_PLACE: Final = np.concatenate([[0.0], 1.0 / np.arange(1, _CATEGORIES + 1)])
 
 
 def category_weights(catalog: Catalog, categories: tuple[str, ...]) -> dict[int, float]:
@@ -32,6 +40,43 @@ def category_weights(catalog: Catalog, categories: tuple[str, ...]) -> dict[int,
         if code >= 0:
             weights[code] = 1.0 / (1 + len(weights))
     return weights
+
+
+@dataclass(frozen=True, slots=True)
+class MineCategories:
+    """What categories weigh for each user of a batch, to be asked for many items at once.
+
+    Attributes:
+        place: (users, codes + 1) the place of a category among the user's, from 1; 0 for others. The last column is for
+            items of no category, and of one that is nobody's.
+        known: (users,) whether the user has any.
+    """
+
+    place: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, catalog: Catalog, categories: Sequence[tuple[str, ...]]) -> MineCategories:
+        """Look up each user's categories."""
+        codes = [list(category_weights(catalog, names)) for names in categories]
+        most = max((max(one) for one in codes if one), default=-1)
+        place = np.zeros((len(codes), most + 2), dtype=np.uint8)
+        for user, one in enumerate(codes):
+            place[user, one] = np.arange(1, len(one) + 1)
+        return cls(place, np.array([bool(one) for one in codes], dtype=np.bool_))
+
+    def weight(self, users: Rows, codes: Rows) -> Values:
+        """(m,) what the category of each item weighs for its user, as `category_weights` says; 0 for others."""
+        return _BY_PLACE[self._places(users, codes)]
+
+    def unseen(self, users: Rows, codes: Rows) -> npt.NDArray[np.bool_]:
+        """(m,) which items have a category that is none of their user's; of users without any, none."""
+        unseen: npt.NDArray[np.bool_] = self.known[users] & (codes >= 0) & (self._places(users, codes) == 0)
+        return unseen
+
+    def _places(self, users: Rows, codes: Rows) -> npt.NDArray[np.uint8]:
+        places: npt.NDArray[np.uint8] = self.place[users, np.minimum(codes, self.place.shape[1] - 1)]
+        return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +91,17 @@ class PopularChannel:
 
     def find(self, batch: Batch) -> list[list[Listed]]:
         """As `LiveChannel.find`."""
-        return [self._one(batch.catalog, asked) for asked in batch.asked]
+        return [_kept(batch, self.name, asked, self._list) for asked in batch.asked]
 
-    def _one(self, catalog: Catalog, asked: Asked) -> list[Listed]:
-        named = [
-            name for name in dict.fromkeys(asked.categories[:_CATEGORIES]) if catalog.category_code(name) >= 0
-        ]
+    def _list(self, catalog: Catalog, categories: tuple[str, ...], excluded: Rows) -> Kept:
+        named = [name for name in dict.fromkeys(categories) if catalog.category_code(name) >= 0]
         if not named or not self.depth:
-            return []
+            return Kept(None, _NONE)
         each = max(10, -(-self.depth // len(named)))
         rows, values = [], []
         for place, name in enumerate(named):
-            found = catalog.popular_of_build(name, each + len(asked.excluded))
-            found = found[allowed(catalog, found, asked.excluded)][:each]
+            found = catalog.popular_of_build(name, each + len(excluded))
+            found = found[allowed(catalog, found, excluded)][:each]
             if len(found):
                 liked = np.log1p(catalog.popularities(found))
                 top = float(liked[0])
@@ -66,7 +109,8 @@ class PopularChannel:
                 share = liked / top if top > 0 else 1.0 / (1.0 + np.arange(len(found)))
                 rows.append(found)
                 values.append(share / (1 + place))
-        return _best(rows, values, self.depth)
+        looked = np.sort(np.concatenate(rows)).astype(np.int32) if rows else _NONE
+        return Kept(_best(rows, values, self.depth), looked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +149,17 @@ class NewChannel:
         if not len(rows) or not self.depth:
             return [[] for _ in batch.asked]
         codes = batch.catalog.category_codes(rows)
-        return [self._one(batch.catalog, asked, rows, ages, codes) for asked in batch.asked]
+        value = np.maximum(1.0 - ages / self.new_days, 0.05)
 
-    def _one(self, catalog: Catalog, asked: Asked, rows: Rows, ages: Values, codes: Rows) -> list[Listed]:
-        weights = category_weights(catalog, asked.categories)
-        weight = np.full(len(rows), _ELSEWHERE)
-        for code, one in weights.items():
-            weight[codes == code] = max(one, _ELSEWHERE)
-        kept = allowed(catalog, rows, asked.excluded)
-        value = np.maximum(1.0 - ages / self.new_days, 0.05) * weight
-        return _best([rows[kept]], [value[kept]], self.depth)
+        def listed(catalog: Catalog, categories: tuple[str, ...], excluded: Rows) -> Kept:
+            mine = MineCategories.of(catalog, [categories])
+            weight = np.maximum(mine.weight(np.zeros(len(rows), dtype=np.int64), codes), _ELSEWHERE)
+            kept = allowed(catalog, rows, excluded)
+            best = _best([rows[kept]], [(value * weight)[kept]], self.depth)
+            # Without a row that is not in the list, the others keep their places.
+            return Kept(best, np.sort(best.rows).astype(np.int32) if best is not None else _NONE)
+
+        return [_kept(batch, self.name, asked, listed) for asked in batch.asked]
 
 
 def ages_of(catalog: Catalog, days: Days | None, rows: Rows, until: int | None = None) -> Values:
@@ -128,9 +173,27 @@ def ages_of(catalog: Catalog, days: Days | None, rows: Rows, until: int | None =
     return ages
 
 
-def _best(rows: list[Rows], values: list[Values], depth: int) -> list[Listed]:
+def _kept(
+    batch: Batch,
+    name: Channel,
+    asked: Asked,
+    made: Callable[[Catalog, tuple[str, ...], Rows], Kept],
+) -> list[Listed]:
+    """A list by a user's categories, from the memory where it is there and nothing of it is left out for this user."""
+    categories = asked.categories[:_CATEGORIES]
+    key = (name, categories)
+    kept = batch.memory.lists.get(key)
+    if kept is None:
+        kept = made(batch.catalog, categories, np.empty(0, dtype=np.int64))
+        batch.memory.lists.put(key, kept)
+    if not kept.holds_without(asked.excluded):
+        kept = made(batch.catalog, categories, asked.excluded)
+    return [kept.listed] if kept.listed is not None else []
+
+
+def _best(rows: list[Rows], values: list[Values], depth: int) -> Listed | None:
     if not rows or not any(map(len, rows)):
-        return []
+        return None
     row, value = np.concatenate(rows), np.concatenate(values)
     best = np.argsort(-value, kind="stable")[:depth]
-    return [Listed(row[best], value[best])]
+    return Listed(row[best], value[best])

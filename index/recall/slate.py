@@ -1,17 +1,22 @@
-"""One user's pool into a slate: coarse score, features, ranker, arrangement; every score the sum of its named parts."""
+"""The pools of a batch of users into slates: coarse score, features, ranker, arrangement; every score the sum of its named parts.
+
+What is the same step for every user is done for all of them at once. A slate does not depend on the others of its batch.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from index.ranking.discovery import quota
-from index.ranking.live import About, live_features, places
-from index.ranking.slate import Pool, coarse, rank, shortlist
-from index.recall.request import Candidate
-from index.recall.shelves import ages_of, category_weights
+from index.ranking.live import About, live_features
+from index.ranking.slate import Pool, arrange_all, shortlist
+from index.recall.candidates import Chosen, candidates_of
+from index.recall.coarse import coarse_parts, places_of
+from index.recall.shelves import MineCategories, ages_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,18 +25,17 @@ if TYPE_CHECKING:
 
     from index.built.catalog import Catalog, Rows
     from index.encoders.encoder import Vectors
-    from index.nearest.vectors import VectorIndex
-    from index.ranking.slate import Position
     from index.recall.beside import Beside
     from index.recall.channel import Asked, Values
     from index.recall.pool import Joined
-    from index.recall.request import Channel, Query, RecallRequest
+    from index.recall.request import Candidate, Query, RecallRequest
     from index.recall.settings import RecallSettings
+    from index.recall.text_vectors import TextVectors
 
 __all__ = ["Slates"]
 
 _FINE: Final = 200
-_DIGITS: Final = 6
+_ARRANGED: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,79 +44,109 @@ class Slates:
 
     Attributes:
         catalog: The items.
-        vectors: Their index, for the vectors of what came after the build.
-        beside: Vectors of the build's texts, ages, the ranker.
+        vectors: Of the texts; None where the build kept none.
+        beside: Ages, the ranker.
         settings: How it is done.
         day: The day that ages are counted to; the present one if None.
     """
 
     catalog: Catalog
-    vectors: VectorIndex
+    vectors: TextVectors | None
     beside: Beside
     settings: RecallSettings
     day: int | None = None
 
     def make(
-        self, joined: Joined, request: RecallRequest, asked: Asked, queries: Sequence[Query], weights: Values
-    ) -> list[Candidate]:
-        """The slate of a pool that is not empty, best first.
+        self,
+        joined: Joined,
+        requests: Sequence[RecallRequest],
+        asked: Sequence[Asked],
+        queries: Sequence[Sequence[Query]],
+        weights: Sequence[Values],
+        *,
+        features: bool = True,
+    ) -> list[list[Candidate]]:
+        """The slate of each user's pool, best first; none of an empty one.
 
         Args:
             joined: What the channels found.
-            request: What was asked for.
+            requests: What was asked for.
             asked: The same in numbers.
-            queries: The different queries.
-            weights: (q,) their weights.
+            queries: The different queries of each user.
+            weights: For each user (q,) their weights.
+            features: Tell with each candidate what the ranker knows of it.
         """
-        limit = request.limit or self.settings.limit
-        parts = coarse(
-            {str(name): column for name, column in joined.columns.items()}, self.settings.weights.model_dump()
-        )
+        if not len(joined):
+            return [[] for _ in requests]
+        limits = [request.limit or self.settings.limit for request in requests]
+        share = self.settings.discovery_share
+        kept = [
+            quota(share, limit, request.user, request.version)
+            for limit, request in zip(limits, requests, strict=True)
+        ]
+        parts = coarse_parts(joined, self.settings.weights.model_dump())
+        relevance = np.zeros(len(joined))
+        for part in parts.values():
+            relevance += part
+        mine = MineCategories.of(self.catalog, [one.categories for one in asked])
         codes = self.catalog.category_codes(joined.rows)
-        mine = category_weights(self.catalog, asked.categories)
-        wanted = self._discovery(joined.rows, codes, mine)
-        kept = quota(self.settings.discovery_share, limit, request.user, request.version)
-        pool = Pool({**parts}, discovery=wanted)
-        relevance = pool.relevance
-        at = shortlist(relevance, max(_FINE, 2 * limit), wanted, kept)
+        ages = ages_of(self.catalog, self.beside.days, joined.rows, self.day)
+        # New to the shop, or of a category that the user has not touched; without any touched, none is unseen.
+        wanted = (ages <= self.settings.new_days) | mine.unseen(joined.owner, codes)
+        at, bounds = _shortlists(
+            joined.bounds, relevance, wanted, [max(_FINE, 2 * one) for one in limits], kept
+        )
         # Of equal scores the first is taken, so more popular ones stand first.
-        at = at[np.lexsort((-self.catalog.liked(joined.rows[at]), -np.round(relevance[at], 9)))]
-        rows = joined.rows[at]
-        vectors = self._vectors(rows)
-        features = self._features(joined, at, asked, weights, mine, codes[at], vectors)
-        ranked = rank(
-            Pool(
-                {name: part[at] for name, part in parts.items()},
-                vectors,
-                self._groups(rows, codes[at]),
-                wanted[at],
-            ),
-            limit,
-            features=features,
-            ranker=self.beside.ranker,
+        owner, rows = joined.owner[at], joined.rows[at]
+        order = np.lexsort((-self.catalog.liked(rows), -np.round(relevance[at], 9), owner))
+        at, rows = at[order], rows[order]
+        vectors = self.vectors.of(self.catalog.texts_of(rows)) if self.vectors is not None else None
+        ranker = self.beside.ranker
+        told: npt.NDArray[np.float32] | None = None
+        if features or ranker is not None:
+            told = self._features(joined, at, bounds, asked, weights, mine.weight(owner, codes[at]), vectors)
+        fine = relevance[at]
+        if ranker is not None and told is not None:
+            parts = {name: part[at] for name, part in parts.items()}
+            parts["model"] = ranker.score(told, owner) - fine
+            fine = fine + parts["model"]
+        else:
+            parts = {name: part[at] for name, part in parts.items()}
+        groups = self._groups(rows, codes[at])
+        few, ends = _shortlists(bounds, fine, wanted[at], [max(_ARRANGED, one) for one in limits], kept)
+        some = [slice(begin, end) for begin, end in pairwise(ends.tolist())]
+        arranged = arrange_all(
+            [
+                Pool(
+                    {"relevance": fine[few[one]]},
+                    None if vectors is None else vectors[few[one]],
+                    {name: group[few[one]] for name, group in groups.items()},
+                    wanted[at[few[one]]],
+                )
+                for one in some
+            ],
+            limits,
             caps=self.settings.caps.given(),
             places=kept,
-            fine=len(at),
             strength=self.settings.diversity,
         )
-        told = np.round(features.astype(np.float64), _DIGITS - 1).tolist()
-        return [self._candidate(one, joined, int(at[one.at]), asked, queries, told) for one in ranked]
-
-    def _discovery(
-        self, rows: Rows, codes: npt.NDArray[np.int64], mine: dict[int, float]
-    ) -> npt.NDArray[np.bool_]:
-        """(m,) new to the shop, or of a category that the user has not touched; without any touched, none is unseen."""
-        wanted: npt.NDArray[np.bool_] = (
-            ages_of(self.catalog, self.beside.days, rows, self.day) <= self.settings.new_days
+        chosen = Chosen(
+            np.concatenate([few[one][slate.at] for one, slate in zip(some, arranged, strict=True)]),
+            at,
+            parts,
+            np.concatenate([slate.likeness for slate in arranged]),
+            np.concatenate([slate.discovery for slate in arranged]),
+            told if features else None,
+            [len(slate.at) for slate in arranged],
         )
-        if mine:
-            wanted |= (codes >= 0) & ~np.isin(codes, list(mine))
-        return wanted
+        return candidates_of(self.catalog, joined, chosen, asked, queries)
 
     def _groups(self, rows: Rows, codes: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
         """The groups that caps are set for."""
         caps = self.settings.caps
-        groups = {"category": codes}
+        groups = {}
+        if caps.category is not None:
+            groups["category"] = codes
         if caps.brand is not None:
             groups["brand"] = _numbered([self.catalog.brand(row) for row in rows.tolist()])
         if caps.seller is not None:
@@ -120,101 +154,78 @@ class Slates:
             groups["seller"] = _numbered([self.catalog.attribute(row, name) for row in rows.tolist()])
         return groups
 
-    def _vectors(self, rows: Rows) -> Vectors | None:
-        """(m, d) the vectors of the rows' texts; None where the build kept none."""
-        kept: Any = self.beside.embeddings
-        if kept is None:
-            return None
-        texts = self.catalog.texts_of(rows)
-        found = np.empty((len(rows), self.vectors.dimensions), np.float32)
-        old = texts < len(kept)
-        found[old] = kept[texts[old]]
-        found[~old] = self.vectors.added[texts[~old] - len(kept)]
-        return found
-
     def _features(
         self,
         joined: Joined,
         at: npt.NDArray[np.int64],
-        asked: Asked,
-        weights: Values,
-        mine: dict[int, float],
-        codes: npt.NDArray[np.int64],
+        bounds: npt.NDArray[np.int64],
+        asked: Sequence[Asked],
+        weights: Sequence[Values],
+        category: Values,
         vectors: Vectors | None,
     ) -> npt.NDArray[np.float32]:
-        rows = joined.rows[at]
-        taken = {row: act.weight for act in asked.acts if (row := self.catalog.row(act.item)) is not None}
-        acted = np.fromiter(taken, dtype=np.int64, count=len(taken))
-        price = self.catalog.prices(acted)
-        price = price[np.isfinite(price) & (price > 0)]
-        likeness = np.full(len(rows), np.nan)
-        if vectors is not None and len(acted):
-            own = self._vectors(acted)
-            if own is not None:
-                likeness = (vectors @ own.T).max(axis=1).astype(np.float64)
+        rows, owner = joined.rows[at], joined.owner[at]
+        usual, acts = np.full(len(asked), np.nan), np.zeros(len(asked))
+        likeness, taken = np.full(len(at), np.nan), np.zeros(len(at))
+        by_demand = np.zeros((len(asked), joined.ranks.shape[1]))
+        for number, one in enumerate(asked):
+            by_demand[number, : len(weights[number])] = weights[number]
+            theirs = slice(int(bounds[number]), int(bounds[number + 1]))
+            own = one.taken
+            acts[number] = len(own)
+            if not len(own) or theirs.start == theirs.stop:
+                continue
+            acted = np.fromiter(own, dtype=np.int64, count=len(own))
+            price = self.catalog.prices(acted)
+            price = price[np.isfinite(price) & (price > 0)]
+            if len(price):
+                usual[number] = np.median(price)
+            if vectors is not None and self.vectors is not None:
+                near = vectors[theirs] @ self.vectors.of(self.catalog.texts_of(acted)).T
+                likeness[theirs] = near.max(axis=1)
+            order = np.argsort(acted)
+            place = np.minimum(np.searchsorted(acted[order], rows[theirs]), len(acted) - 1)
+            same = acted[order][place] == rows[theirs]
+            values = np.fromiter(own.values(), dtype=np.float64, count=len(own))[order]
+            taken[theirs] = np.where(same, values[place], 0.0)
         about = About(
             price=self.catalog.prices(rows),
-            usual_price=float(np.median(price)) if len(price) else float("nan"),
-            category=np.array([mine.get(code, 0.0) for code in codes.tolist()]),
+            usual_price=usual[owner],
+            category=category,
             popularity=self.catalog.popularities(rows),
             age_days=ages_of(self.catalog, self.beside.days, rows, self.day),
             likeness=likeness,
-            taken=np.array([taken.get(row, 0.0) for row in rows.tolist()]),
-            acts=len(acted),
+            taken=taken,
+            acts=acts[owner],
+            queries=np.array([len(one) for one in weights], dtype=np.float64)[owner],
         )
-        shares: dict[str, Values] = {
-            name: (column / max(float(column.max()), 1e-12))[at] for name, column in joined.columns.items()
+        shares: dict[str, Values] = {}
+        for name, column in joined.columns.items():
+            largest = np.maximum.reduceat(column, joined.bounds[:-1][joined.sizes > 0])
+            of_user = np.ones(len(asked))
+            of_user[joined.sizes > 0] = np.maximum(largest, 1e-12)
+            shares[name] = column[at] / of_user[owner]
+        placed: dict[str, Values] = {
+            name: places_of(joined, column, at) for name, column in joined.columns.items()
         }
-        placed: dict[str, Values] = {name: places(column)[at] for name, column in joined.columns.items()}
-        return live_features(shares, placed, joined.ranks[at], weights, about)
+        return live_features(shares, placed, joined.ranks[at], by_demand[owner], about)
 
-    def _candidate(
-        self,
-        position: Position,
-        joined: Joined,
-        at: int,
-        asked: Asked,
-        queries: Sequence[Query],
-        told: list[list[float]],
-    ) -> Candidate:
-        parts = {name: rounded for name, part in position.parts.items() if (rounded := round(part, _DIGITS))}
-        channel: Channel = max(
-            joined.columns, key=lambda name: (parts.get(name, 0.0), joined.columns[name][at])
-        )
-        ranks = {query.text: int(rank) for query, rank in zip(queries, joined.ranks[at], strict=True) if rank}
-        query = queries[int(joined.shares[at].argmax())] if ranks else None
-        row = int(joined.rows[at])
-        return Candidate(
-            self.catalog.item_id(row),
-            round(sum(parts.values()), _DIGITS),
-            query.text if query else None,
-            self._why(channel, row, query, ranks, int(joined.source[at]), asked),
-            channel,
-            ranks,
-            parts,
-            tuple(None if value != value else value for value in told[position.at]),  # noqa: PLR0124 - only a NaN
-        )
 
-    def _why(
-        self,
-        channel: Channel,
-        row: int,
-        query: Query | None,
-        ranks: dict[str, int],
-        source: int,
-        asked: Asked,
-    ) -> str:
-        if channel in {"dense", "lexical"} and query is not None:
-            return query.why or f"number {ranks[query.text]} for this query"
-        if channel == "behaviour" and source >= 0:
-            taken = self.catalog.row(asked.acts[source].item)
-            return (
-                "goes with what you took"
-                if taken is None
-                else f"goes with “{self.catalog.short_title(taken)}”"
-            )
-        name = self.catalog.named_category(row)
-        return f"{channel} in {name}" if name else f"{channel} in the shop"
+def _shortlists(
+    bounds: npt.NDArray[np.int64],
+    relevance: Values,
+    wanted: npt.NDArray[np.bool_],
+    most: Sequence[int],
+    kept: Sequence[int],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The places of each user's `shortlist`, user after user, and where each user's begin."""
+    found = []
+    starts = bounds.tolist()
+    for number, (begin, end) in enumerate(pairwise(starts)):
+        short = shortlist(relevance[begin:end], most[number], wanted[begin:end], kept[number])
+        found.append(short + begin)
+    ends = np.cumsum([0, *map(len, found)])
+    return np.concatenate(found), ends
 
 
 def _numbered(names: list[str | None]) -> npt.NDArray[np.int64]:

@@ -15,9 +15,11 @@ import numpy as np
 from index.recall.channel import Listed, allowed
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from index.built.catalog import Catalog
     from index.channels.behaviour import Neighbours
-    from index.recall.channel import Asked, Batch
+    from index.recall.channel import Asked, Batch, Values
     from index.recall.request import Channel
 
 __all__ = ["BehaviourChannel"]
@@ -60,24 +62,32 @@ class BehaviourChannel:
         place = np.array([one for one, _, _ in known])
         own = np.array([one for _, one, _ in known])
         weight = np.array([one for _, _, one in known])
-        partners = self.neighbours.partners[own]
+        met = self.neighbours.partners[own].ravel()
         says = (weight[:, None] * self.neighbours.strengths[own]).ravel()
-        order = np.lexsort((says, partners.ravel()))
-        flat = partners.ravel()[order]
-        starts = np.flatnonzero(np.r_[True, np.diff(flat) != 0])
-        total = np.add.reduceat(says[order], starts)
-        # Within a partner the acts are sorted by what they say, so the last one says most.
-        loudest = order[np.r_[starts[1:], len(flat)] - 1]
-        best = np.argsort(-total, kind="stable")[: self.depth + len(asked.excluded)]
+        order = np.argsort(met)
+        met, says = met[order], says[order]
+        starts = np.flatnonzero(np.r_[True, met[1:] != met[:-1]])
+        total = np.add.reduceat(says, starts)
+        best = _largest(total, self.depth + len(asked.excluded))
         best = best[total[best] > 0]
-        rows = np.array(
-            [-1 if (row := catalog.row(self.items[one])) is None else row for one in flat[starts][best]],
-            dtype=np.int64,
-        )
+        rows = catalog.rows_of([self.items[one] for one in met[starts][best].tolist()])
         kept = rows >= 0
         kept[kept] = allowed(catalog, rows[kept], asked.excluded)
         if not kept.any():
             return []
         best, rows = best[kept][: self.depth], rows[kept][: self.depth]
-        source = place[loudest[best] // partners.shape[1]]
+        # Of the acts that name a partner, the one that says most; of equal ones the first.
+        loudest = np.maximum.reduceat(says, starts)
+        group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(met)]))
+        act = np.where(says == loudest[group], order // self.neighbours.partners.shape[1], len(place))
+        source = place[np.minimum.reduceat(act, starts)[best]]
         return [Listed(rows, total[best] / float(total[best[0]]), source)]
+
+
+def _largest(values: Values, most: int) -> npt.NDArray[np.int64]:
+    """The places of the largest values, falling; of equal ones the first first."""
+    if len(values) <= most:
+        return np.argsort(-values, kind="stable")
+    edge = np.partition(values, len(values) - most)[len(values) - most]
+    near = np.flatnonzero(values >= edge)
+    return near[np.argsort(-values[near], kind="stable")[:most]]

@@ -59,10 +59,11 @@ class Moments:
     def __len__(self) -> int:
         return len(self.first)
 
-    def blocks(self, size: int) -> Iterator[tuple[Ints, Histories]]:
-        """The moments in blocks of ``size``: their numbers, and each as a shopper of its own."""
-        for start in range(0, len(self), size):
-            chosen = np.arange(start, min(start + size, len(self)))
+    def blocks(self, size: int, some: Ints | None = None) -> Iterator[tuple[Ints, Histories]]:
+        """The moments, or ``some`` of them, in blocks of ``size``: their numbers, and each as a shopper of its own."""
+        wanted = np.arange(len(self)) if some is None else some
+        for start in range(0, len(wanted), size):
+            chosen = wanted[start : start + size]
             yield chosen, self.histories(chosen)
 
     def histories(self, chosen: Ints) -> Histories:

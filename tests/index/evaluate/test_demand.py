@@ -20,6 +20,7 @@ from index.evaluate.demand import (
     some,
     swapped,
     thin_task,
+    times,
     with_new,
 )
 from index.evaluate.slate import split
@@ -139,3 +140,13 @@ def test_measured_are_recall_breadth_and_coverage() -> None:
     assert measured.values["Recall@50"].mean == pytest.approx((0.5 + 0.0) / 2)
     assert measured.categories == 1.0
     assert measured.coverage == 3 / 4
+
+
+def test_how_many_times_one_mean_is_another_comes_with_an_interval_around_it() -> None:
+    random = np.random.default_rng(1)
+    other = random.random(400)
+    found = times(3 * other, other)
+    assert (found.mean, found.low, found.high) == (pytest.approx(3.0), pytest.approx(3.0), pytest.approx(3.0))
+    found = times(3 * random.random(400), other)
+    assert found.low < 3.0 < found.high
+    assert found.high - found.low < 0.6

@@ -14,13 +14,14 @@ def about(many: int, **known: object) -> About:
     empty = np.zeros(many)
     fields: dict[str, object] = {
         "price": np.full(many, NAN),
-        "usual_price": NAN,
+        "usual_price": np.full(many, NAN),
         "category": empty,
         "popularity": empty,
         "age_days": np.full(many, NAN),
         "likeness": np.full(many, NAN),
         "taken": empty,
-        "acts": 0,
+        "acts": empty,
+        "queries": empty,
     }
     return About(**{**fields, **known})  # type: ignore[arg-type]  # the fields are named above
 
@@ -42,14 +43,15 @@ def test_each_column_says_what_its_name_says() -> None:
         columns,
         {name: places(column) for name, column in columns.items()},
         np.array([[3, 1], [0, 0]]),
-        np.array([0.5, 1.5]),
+        np.array([[0.5, 1.5]] * 2),
         about(
             2,
             price=np.array([20.0, NAN]),
-            usual_price=10.0,
+            usual_price=np.array([10.0, 10.0]),
             popularity=np.array([0.0, 9.0]),
             age_days=np.array([4.0, NAN]),
-            acts=7,
+            acts=np.array([7.0, 7.0]),
+            queries=np.array([2.0, 2.0]),
         ),
     )
     first, second = (dict(zip(LIVE_FEATURES, row, strict=True)) for row in features.tolist())
@@ -66,7 +68,11 @@ def test_each_column_says_what_its_name_says() -> None:
 
 def test_free_items_and_unknown_prices_have_no_gap_and_warn_nobody() -> None:
     features = live_features(
-        {}, {}, np.empty((2, 0), np.int64), np.empty(0), about(2, price=np.array([0.0, 5.0]), usual_price=0.0)
+        {},
+        {},
+        np.empty((2, 0), np.int64),
+        np.empty((2, 0)),
+        about(2, price=np.array([0.0, 5.0]), usual_price=np.zeros(2)),
     )
     at = LIVE_FEATURES.index("price_gap")
     assert np.isnan(features[:, at]).all()

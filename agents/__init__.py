@@ -12,6 +12,7 @@
     structured   the schema of the answer, one for every runtime
     runtime      where the model runs: in this process, or a server
     demand       what came of it, cleaned
+    explicit     demands in the shopper's own words, which stand before those inferred
     distill      a shop's own student, trained from its own log
     ladder       never empty, never late: model, cached, preference, popular
       breaker    when to leave a failing model alone
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 from agents.demand import Demand, DemandSet, Rejected, Rung
 from agents.ladder import Ladder
-from agents.runtime import Runtime, open_runtime, prepare_model
+from agents.runtime import Runtime, open_runtime, prepare_model, settled
 from agents.settings import AgentSettings
 from agents.shopper import Act, LedgerLine, Shopper
 
@@ -44,4 +45,5 @@ __all__ = [
     "Shopper",
     "open_runtime",
     "prepare_model",
+    "settled",
 ]

@@ -6,6 +6,8 @@ for once; the rest is cheap and made at every trigger.
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path  # pydantic reads the annotation at run time
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,7 +29,18 @@ if TYPE_CHECKING:
     from agents.preference import Wanted
     from agents.shopper import Shopper
 
-__all__ = ["BackgroundSettings", "Backgrounds"]
+__all__ = ["BackgroundSettings", "Backgrounds", "Told"]
+
+
+class Told(StrEnum):
+    """Which models are told what is known of a shopper beside the recent acts."""
+
+    AUTO = "auto"
+    """Those behind a server; it is some hundred tokens, which cost the in-process model seconds."""
+    ALWAYS = "always"
+    """The in-process model too; never a student, whose form has no place for it."""
+    NEVER = "never"
+    """None."""
 
 
 class BackgroundSettings(BaseModel):
@@ -35,6 +48,14 @@ class BackgroundSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    told: Told = Field(
+        default=Told.AUTO,
+        description="auto tells models behind a server, always the in-process model too, never none.",
+    )
+    trends: Path | None = Field(
+        default=None,
+        description="File or folder of documents that trends are mined from at start; empty for none.",
+    )
     compression: CompressionSettings = Field(
         default=CompressionSettings(), description="Room for the compressed history."
     )

@@ -17,6 +17,7 @@ from agents import prompts
 from agents.breaker import Breaker
 from agents.demand import MOST_DEMANDS, Demand, DemandSet, Rejected, Rung, clean
 from agents.errors import BadAnswer, GenerationError, TooLate
+from agents.explicit import EXPLICIT, explicit
 from agents.judge.step import Judging
 from agents.profile import Profile, render, sanitise
 from agents.runtime.protocol import Generation, Request
@@ -35,6 +36,7 @@ __all__ = ["Ladder"]
 
 # A local step notices its deadline within a pass; past this many seconds the call itself is given up.
 _GRACE = 0.5
+_INFERRED = frozenset({Rung.LLM, Rung.CACHED})
 # Of the queries that code writes, at most these are titles; categories get the rest.
 _TITLES = 3
 
@@ -57,12 +59,14 @@ class Ladder:
         settings: AgentSettings,
         *,
         judge: Callable[[], Judge] | None = None,
+        background: Callable[[Sequence[Shopper]], list[Shopper]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Use ``runtime`` under ``settings``; ``clock`` gives seconds and only goes forward.
 
         ``judge`` is asked once a batch, as the catalogue behind it changes; without one the model's
-        demands are served as cleaned.
+        demands are served as cleaned. ``background`` gives shoppers what the slow agents know of them; it is
+        called in a thread, once a batch.
 
         Raises:
             PromptError: the settings name a prompt that does not exist.
@@ -73,6 +77,7 @@ class Ladder:
         self._settings = settings
         opinion = prompts.load(settings.judge.opinion) if judge and settings.judge.opinion else None
         self._judging = Judging(judge, self.prompt, runtime if opinion else None, opinion) if judge else None
+        self._background = background
         self._clock = clock
         self._most = max(MOST_DEMANDS, settings.queries)
         self._structure = queries(settings.queries, settings.query_chars)
@@ -95,6 +100,8 @@ class Ladder:
         until = list(deadlines) if deadlines is not None else [now + self._settings.deadline] * len(shoppers)
         if len(until) != len(shoppers):
             raise ValueError(f"expected {len(shoppers)} deadlines, one a shopper, and got {len(until)}")
+        if self._background is not None:
+            shoppers = await asyncio.to_thread(self._background, shoppers)
         asked = [self._ask(shopper) for shopper in shoppers]
         notes: dict[int, str] = {}
         open_ = [i for i, one in enumerate(asked) if self._may_ask(one, until[i], now, notes, i)]
@@ -111,7 +118,14 @@ class Ladder:
         for i, one in enumerate(asked):
             if i not in results:
                 results[i] = self._descend(one, self._blank(one, note=notes[i]))
-        return [results[i] for i in range(len(shoppers))]
+        return [self._said_first(one, results[i]) for i, one in enumerate(asked)]
+
+    def _said_first(self, one: _Asked, result: DemandSet) -> DemandSet:
+        """The result with what the shopper said themselves before what was inferred."""
+        if result.rung not in _INFERRED:
+            return result  # code has written the same titles, or there is nothing at all
+        said = explicit(one.shopper, self._settings.explicit, self._settings.query_chars)
+        return replace(result, demands=(*said, *result.demands)) if said else result
 
     def _ask(self, shopper: Shopper) -> _Asked:
         began = time.perf_counter()
@@ -179,8 +193,9 @@ class Ladder:
             most=self._most,
         )
         known = answer.confidences or ()
+        said = [(frozenset(words(label)), ids) for label, ids in one.profile.evidence.items()]
         demands = tuple(
-            Demand(query, Rung.LLM, _evidence(query, one.profile), known[i] if i < len(known) else None)
+            Demand(query, Rung.LLM, _evidence(query, said), known[i] if i < len(known) else None)
             for i, query in kept
         )
         timings = {"model": model_ms, "clean": (time.perf_counter() - began) * 1e3}
@@ -207,7 +222,7 @@ class Ladder:
         shopper = one.shopper
         demands = tuple(
             Demand(each.query, Rung.CACHED, each.evidence, each.confidence, each.judged)
-            for each in shopper.cached[: self._most]
+            for each in [own for own in shopper.cached if own.kind != EXPLICIT][: self._most]
             if each.query.strip()
         )
         rung = Rung.CACHED
@@ -247,11 +262,11 @@ class Ladder:
         )
 
 
-def _evidence(query: str, profile: Profile) -> tuple[str, ...]:
+def _evidence(query: str, said: Sequence[tuple[frozenset[str], tuple[str, ...]]]) -> tuple[str, ...]:
     """The events that share a word with the query; all that the model saw where none does."""
-    asked = set(words(query))
-    near = [ids for label, ids in profile.evidence.items() if asked & set(words(label))]
-    return tuple(dict.fromkeys(event for ids in (near or profile.evidence.values()) for event in ids))
+    asked = frozenset(words(query))
+    near = [ids for label, ids in said if not asked.isdisjoint(label)] or [ids for _, ids in said]
+    return tuple(dict.fromkeys(event for ids in near for event in ids))
 
 
 def _from_preferences(one: _Asked) -> tuple[Demand, ...]:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from agents.background import BackgroundSettings
+
 __all__ = [
     "AgentSettings",
     "BreakerSettings",
@@ -24,6 +26,8 @@ __all__ = [
 class RuntimeKind(StrEnum):
     """Where the model runs."""
 
+    AUTO = "auto"
+    """The student where one is named or a packaged one knows the catalogue, else the in-process model."""
     LOCAL = "local"
     """In this process, with transformers on the CPU."""
     STUDENT = "student"
@@ -80,11 +84,14 @@ class LocalSettings(_Model):
 class StudentSettings(_Model):
     """The runtime of the distilled student."""
 
-    model: str = Field(default="", description="Folder of a student that `nearline distill train` wrote.")
+    model: str = Field(
+        default="",
+        description="Folder of a student that `nearline distill train` wrote; empty for the packaged one of the demo's shop.",
+    )
     threads: int = Field(default=2, ge=1, description="CPU threads of the student.")
     batch: int = Field(default=16, ge=1, le=256, description="Most shoppers answered together.")
     personal: float = Field(
-        default=0.8,
+        default=0.9,
         ge=0,
         le=1,
         description="How much of what everybody wants is taken away where a shopper is well known: 0 for nothing.",
@@ -109,6 +116,17 @@ class ServerSettings(_Model):
     )
     mode: Mode = Field(
         default=Mode.CHAT, description="chat for instruction-tuned models, completion for base models."
+    )
+    structured: bool = Field(
+        default=True,
+        description="Send the JSON schema as `response_format`. Off for servers that refuse it: answers are then "
+        "checked and not constrained, which suits a student, trained to write this form.",
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        ge=12,
+        description="Most tokens of an answer; empty for as many as the longest answer of the schema has characters. "
+        "To be set where that is more than the model's context, as with 20 demands of a student (400).",
     )
     concurrency: int = Field(default=32, ge=1, description="Most calls in flight at once.")
     timeout: float = Field(default=10.0, gt=0, description="Seconds after which one call is given up.")
@@ -139,7 +157,10 @@ class JudgeSettings(_Model):
         description="What `nearline judge fit` wrote from one's own shop; empty for the one that comes along.",
     )
     threshold: float | None = Field(
-        default=None, ge=0, le=1, description="Least score that is served; empty for the calibration's own."
+        default=None,
+        ge=0,
+        le=1,
+        description="Least score that is served; empty for the calibration's own, which are stricter where little is known of a shopper.",
     )
     opinion: str = Field(
         default="",
@@ -165,7 +186,9 @@ class AgentSettings(_Model):
     """
 
     runtime: RuntimeKind = Field(
-        default=RuntimeKind.LOCAL, description="local or student (both in this process), or server."
+        default=RuntimeKind.AUTO,
+        description="local or student (both in this process), or server; auto takes the student where one is named or the "
+        "packaged one knows the catalogue, else local.",
     )
     local: LocalSettings = Field(default=LocalSettings(), description="The in-process runtime.")
     student: StudentSettings = Field(
@@ -174,6 +197,10 @@ class AgentSettings(_Model):
     server: ServerSettings = Field(default=ServerSettings(), description="The server runtime.")
     breaker: BreakerSettings = Field(default=BreakerSettings(), description="The circuit breaker.")
     judge: JudgeSettings = Field(default=JudgeSettings(), description="The judge of demands.")
+    background: BackgroundSettings = Field(
+        default=BackgroundSettings(),
+        description="What the model is told of a shopper beside the recent acts.",
+    )
     prompt: str = Field(
         default="u2q-fewshot-1", description="Version of the prompt, a file in agents/prompts."
     )
@@ -182,6 +209,13 @@ class AgentSettings(_Model):
     )
     queries: int = Field(
         default=4, ge=1, le=40, description="Most demands asked of the model for one shopper."
+    )
+    explicit: int = Field(
+        default=4,
+        ge=0,
+        le=20,
+        description="Most demands in the shopper's own words, before those that are inferred: what they searched for and "
+        "looked at in the present visit. 0 for none.",
     )
     query_chars: int = Field(default=32, ge=8, le=80, description="Most characters of one demand.")
     max_tokens: int = Field(default=32, ge=12, description="Most tokens generated for one shopper.")

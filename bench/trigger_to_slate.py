@@ -1,6 +1,6 @@
 """Trigger to slate at a steady rate: real events, broker, Valkey, language model and index.
 
-    python bench/trigger_to_slate.py [--triggers 60] [--every 2.0]
+    python bench/trigger_to_slate.py [--triggers 60] [--every 2.0] [--runtime local] [--warm 50]
 
 A rule that fires once for each shopper, on the fifth detail view, makes the rate exact: every so many seconds the
 first events of another shopper of The Complete Journey are sent, up to the one that fires. Prints percentiles by
@@ -20,10 +20,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from console.demo.run import Demo
+from agents.settings import RuntimeKind
+from console.demo.run import PLAYED_SINCE, Demo
 from console.demo.summary import STAGES, summarise
 from console.demo.watch import Watch
 from console.settings import load_settings
+from console.verbs.evaluation.purchases import moment_of
 from stream.datasets import open_dataset
 from stream.player import Player
 
@@ -40,7 +42,7 @@ def shoppers(count: int) -> list[list[dict[str, Any]]]:
     events: dict[str, list[dict[str, Any]]] = defaultdict(list)
     views: dict[str, int] = defaultdict(int)
     done: list[list[dict[str, Any]]] = []
-    for event in open_dataset("completejourney").events():
+    for event in open_dataset("completejourney").events(since=moment_of(PLAYED_SINCE["completejourney"])):
         user = event["user_id"]
         if views[user] >= 5:
             continue
@@ -53,8 +55,8 @@ def shoppers(count: int) -> list[list[dict[str, Any]]]:
     return done
 
 
-async def measure(settings: Any, triggers: int, every: float) -> dict[str, Any]:
-    """Send the shoppers' events, one shopper every ``every`` seconds; return the summary."""
+async def measure(settings: Any, triggers: int, every: float, warm: int) -> dict[str, Any]:
+    """Send the shoppers' events, one shopper every ``every`` seconds; return the summary without the first ``warm``."""
     watch = Watch(settings.stream.kafka)
     watching = asyncio.create_task(watch.run())
     sent = 0
@@ -76,7 +78,7 @@ async def measure(settings: Any, triggers: int, every: float) -> dict[str, Any]:
         outcomes={},
         rungs=watch.rungs,
         empty=watch.empty,
-        timings=watch.timings,
+        timings={stage: values[warm:] for stage, values in watch.timings.items()},
         seconds={},
         restarts=0,
     )
@@ -87,21 +89,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--triggers", type=int, default=60)
     parser.add_argument("--every", type=float, default=2.0, help="seconds between triggers")
+    parser.add_argument(
+        "--warm",
+        type=int,
+        default=0,
+        help="first triggers that are not counted: a worker that has just started",
+    )
+    parser.add_argument("--runtime", choices=["student", "local", "server"], default="student")
     options = parser.parse_args()
     settings = load_settings()
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder) / "rules.yaml"
         rules.write_text(RULES)
         os.environ["NEARLINE_STREAM__GATE__RULES"] = str(rules)
-        demo = Demo(settings, open_dataset("completejourney"), 0, 0.0, 0)
+        demo = Demo(settings, open_dataset("completejourney"), 0, 0.0, 0, RuntimeKind(options.runtime))
         catalog, _ = demo.prepare()
         with demo.running(catalog):
-            summary = asyncio.run(measure(settings, options.triggers, options.every))
+            summary = asyncio.run(measure(settings, options.triggers, options.every, options.warm))
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     print(
-        f"{summary['triggers']} triggers, one every {options.every:g} s; slates by rung {summary['slates_by_rung']}"
+        f"{summary['triggers']} triggers, one every {options.every:g} s, the first {options.warm} not counted; slates by rung {summary['slates_by_rung']}"
     )
     print(f"{'stage':<26}{'p50':>10}{'p95':>10}{'p99':>10}   (milliseconds)")
     for stage, figures in summary["stages_ms"].items():

@@ -19,6 +19,7 @@ from agents.distill.form import END, PAD, PROMPT
 from agents.distill.pairs import usual_shares
 from agents.distill.student import Bag, make_student
 from agents.distill.tokenizer import train_tokenizer
+from agents.distill.usual import write_usual
 from agents.errors import DistillError
 
 if TYPE_CHECKING:
@@ -76,12 +77,14 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(pairs, settings, folder, tell)
     try:
-        return run.finish()
+        facts = run.finish()
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise DistillError(
             f"memory ran out while training ({error}).",
             way_out="Lower batch and warm_batch; training goes on from the last checkpoint if nothing else changes.",
         ) from error
+    write_usual(folder, pairs, newest=settings.history, seed=settings.seed)
+    return facts
 
 
 class _Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -46,7 +46,12 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Fitted on labelled demands; ``making`` tells of which, ``threshold`` is the least score that is kept."""
+    """Fitted on labelled demands.
+
+    ``making`` tells of which; ``threshold`` is the least score that is kept. ``less_known`` has stricter ones by how
+    many acts are known of the shopper, from fewest to most: the fewer, the more of what is unfounded looks like what is
+    not. Between two numbers of acts it is interpolated over their logarithms.
+    """
 
     answerable: Curves
     grounded: Curves
@@ -55,6 +60,7 @@ class Calibration:
     steps: Steps
     threshold: float
     making: Mapping[str, Any]
+    less_known: tuple[tuple[int, float], ...] = ()
 
     @classmethod
     def fit(
@@ -90,14 +96,60 @@ class Calibration:
                 blind[:, :2] = np.nan
                 values, right = np.vstack([values, blind]), np.r_[right, right]
             curves[part] = Curves.fit(names, values, right)
-        made = cls(**curves, whole=_NOTHING, steps=Steps((0.0,), (0.5,)), threshold=0.5, making=making)
+        made = cls(
+            answerable=curves["answerable"],
+            grounded=curves["grounded"],
+            new=curves["new"],
+            whole=_NOTHING,
+            steps=Steps((0.0,), (0.5,)),
+            threshold=0.5,
+            making=making,
+        )
         whole = Curves.fit(_PARTS, made._odds(measured), good)
         odds = whole.log_odds(made._odds(chosen))
         later = np.array(chosen_faults) == ""
         steps = Steps.fit(odds, later)
         return cls(
-            **curves, whole=whole, steps=steps, threshold=_threshold(steps(odds), later), making=making
+            answerable=curves["answerable"],
+            grounded=curves["grounded"],
+            new=curves["new"],
+            whole=whole,
+            steps=steps,
+            threshold=_threshold(steps(odds), later),
+            making=making,
         )
+
+    def stricter(self, sets: Sequence[tuple[int, Measured, Sequence[str]]]) -> Self:
+        """The calibration with thresholds by how much is known.
+
+        That of most acts is the calibration's own; that of fewer is the least at which what is kept is as often good as
+        there, and never a lower one.
+
+        Args:
+            sets: Of labelled demands, each with the acts that the judge saw of a shopper, what was measured, and the
+                labels; in any order.
+        """
+        known = sorted(
+            ((acts, self.scores(measured).score, np.array(faults) == "") for acts, measured, faults in sets),
+            key=lambda one: -one[0],
+        )
+        least = self.threshold
+        found: list[tuple[int, float]] = []
+        wanted = _purity(known[0][1], known[0][2], least)
+        for acts, score, good in known:
+            enough = [value for value in _STEPS if value >= least and _purity(score, good, value) >= wanted]
+            least = least if not found else min(enough, default=_STEPS[-1])
+            found.insert(0, (acts, round(float(least), 4)))
+        return replace(self, less_known=tuple(found))
+
+    def thresholds(self, measured: Measured) -> npt.NDArray[np.float64]:
+        """(n,) the least score that is kept of each demand."""
+        if not self.less_known:
+            return np.full(len(measured.grounded), self.threshold)
+        acts, least = (np.array(part, dtype=np.float64) for part in zip(*self.less_known, strict=True))
+        known = measured.grounded[:, GROUNDED.index("acts")]
+        result: npt.NDArray[np.float64] = np.interp(known, np.log1p(acts), least)
+        return result
 
     def scores(self, measured: Measured) -> Scores:
         """Score what was measured; a copy by definition is not new and has the score 0, whatever the curves say."""
@@ -127,6 +179,7 @@ class Calibration:
             "version": _VERSION,
             "making": self.making,
             "threshold": self.threshold,
+            "less_known": self.less_known,
             "steps": steps,
             **parts,
         }
@@ -156,7 +209,14 @@ class Calibration:
             steps = Steps(
                 tuple(map(float, found["steps"]["at"])), tuple(map(float, found["steps"]["chance"]))
             )
-            return cls(**curves, steps=steps, threshold=float(found["threshold"]), making=found["making"])
+            less_known = tuple((int(acts), float(least)) for acts, least in found.get("less_known", ()))
+            return cls(
+                **curves,
+                steps=steps,
+                threshold=float(found["threshold"]),
+                making=found["making"],
+                less_known=less_known,
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CalibrationError(
                 f"{source} holds no calibration of the judge ({error}).",
@@ -164,7 +224,14 @@ class Calibration:
             ) from error
 
 
+_STEPS: Final = tuple(np.linspace(0.0, 1.0, 101).round(2).tolist())
 _NOTHING: Final = Curves((), (), (), (), (), 0.0)
+
+
+def _purity(score: npt.NDArray[np.float64], good: npt.NDArray[np.bool_], least: float) -> float:
+    """Which share of what is kept is good; 1 where nothing is."""
+    kept = score >= least
+    return float(good[kept].mean()) if kept.any() else 1.0
 
 
 def _threshold(score: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from agents.judge.features import Case, measure
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class Verdict:
         answerable: Chance that the catalogue has it.
         grounded: Chance that what the shopper did speaks for it.
         new: Chance that it copies neither the shopper's input nor the prompt.
-        kept: Whether the score reaches the threshold.
+        kept: Whether the score reaches the threshold that holds for so much known of the shopper.
         reasons: In words what speaks against it; empty if it is kept.
     """
 
@@ -45,12 +47,13 @@ class Judge:
     Args:
         shop: The catalogue and what is bought together.
         calibration: What was learnt from labelled demands.
-        threshold: The least score that is kept; the calibration's own if None.
+        threshold: The least score that is kept; the calibration's own if None, which are stricter where little is
+            known of the shopper.
     """
 
     def __init__(self, shop: Shop, calibration: Calibration, threshold: float | None = None) -> None:
         self.calibration = calibration
-        self.threshold = calibration.threshold if threshold is None else threshold
+        self.threshold = threshold
         self._shop = shop
 
     def over(self, shop: Shop) -> Judge:
@@ -65,10 +68,13 @@ class Judge:
         """
         measured = measure(cases, self._shop)
         scores = self.calibration.scores(measured)
+        least = self.calibration.thresholds(measured)
+        if self.threshold is not None:
+            least = np.full(len(least), self.threshold)
         verdicts = []
-        for score, parts, best in zip(scores.score, scores.parts, measured.best, strict=True):
+        for score, bar, parts, best in zip(scores.score, least, scores.parts, measured.best, strict=True):
             answerable, grounded, new = (float(part) for part in parts)
-            kept = bool(score >= self.threshold)
+            kept = bool(score >= bar)
             reasons = () if kept else _reasons(answerable, grounded, new, best)
             verdicts.append(Verdict(float(score), answerable, grounded, new, kept, reasons))
         at = iter(verdicts)

@@ -1,6 +1,7 @@
 """Where the model runs: in this process, or behind an OpenAI-compatible server.
 
 protocol    what a runtime is: batches of requests in, an answer or an error for each out
+choice      which runtime, where the settings leave it open
 server      an OpenAI-compatible server such as vLLM
 student     the shop's distilled student in this process
 local       the model in this process, in a thread of its own
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents.runtime.choice import settled
 from agents.runtime.protocol import Generation, Request, Runtime
 from agents.settings import RuntimeKind
 
@@ -24,18 +26,19 @@ if TYPE_CHECKING:
 
     from agents.settings import AgentSettings
 
-__all__ = ["Generation", "Request", "Runtime", "open_runtime", "prepare_model"]
+__all__ = ["Generation", "Request", "Runtime", "open_runtime", "prepare_model", "settled"]
 
 
 def prepare_model(settings: AgentSettings) -> None:
     """Do beforehand what the first start of the in-process model would wait for: convert the packaged one.
 
-    Returns at once if that was done before, or if the runtime is a server.
+    Returns at once if that was done before, or if another runtime answers. ``auto`` should be settled before
+    (`settled`); here and in `open_runtime` it means the in-process model.
 
     Raises:
         ModelError: the in-process model cannot be found or converted.
     """
-    if settings.runtime is RuntimeKind.LOCAL:
+    if settings.runtime in {RuntimeKind.LOCAL, RuntimeKind.AUTO}:
         from agents.runtime.weights import locate  # noqa: PLC0415  # brings torch if there is work to do
 
         locate(settings.local)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from agents.errors import GenerationError
     from agents.prompts import Prompt
     from agents.structured import Structure
 
-__all__ = ["Generation", "Request", "Runtime"]
+__all__ = ["Generation", "Request", "Runtime", "WritesTitles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +77,17 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """Free the model or the connections; requests in flight finish first."""
+        ...
+
+
+@runtime_checkable
+class WritesTitles(Protocol):
+    """A runtime that writes titles of the catalogue and no others."""
+
+    def offer(self, titles: Iterable[str]) -> None:
+        """Let these short titles be written from the next batch on, and no others; may be called from any thread."""
+        ...
+
+    def usual(self, most: int) -> list[str]:
+        """What is written most often, the commonest first: at most so many of the titles that may be written."""
         ...

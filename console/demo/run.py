@@ -12,15 +12,17 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from agents import prepare_model
+from agents import prepare_model, settled
+from agents.runtime.choice import with_runtime
 from console.demo.live import LiveView
 from console.demo.summary import summarise
 from console.demo.watch import Watch
 from console.errors import ConsoleError
 from console.output import console
 from console.verbs.catalog import build_with_progress
+from console.verbs.evaluation.purchases import moment_of
 from stream.embedded import ChildSpec, EmbeddedStack
 from stream.embedded.ports import free_ports
 from stream.gate.state.accounting import Accounting
@@ -33,10 +35,15 @@ from stream.topics import create_topics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agents.settings import RuntimeKind
     from console.settings import Settings
     from stream.datasets import Dataset
 
-__all__ = ["Demo", "DemoResult"]
+__all__ = ["PLAYED_SINCE", "Demo", "DemoResult"]
+
+PLAYED_SINCE: Final = {"completejourney": "2017-10-01"}
+"""By dataset the day (UTC) that the demo begins on: the packaged student learnt from what was bought before, and from nothing
+later."""
 
 # The player holds back while more triggers than this wait for their slate, so that the demo shows
 # the pace that this machine's model keeps up with, and not the ladder under overload.
@@ -62,10 +69,22 @@ class Demo:
         events: how many events are played.
         rate: events per second at the most.
         seed: of the synthesised browsing.
+        runtime: of the language model; None for the one that the settings name.
     """
 
-    def __init__(self, settings: Settings, dataset: Dataset, events: int, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        dataset: Dataset,
+        events: int,
+        rate: float,
+        seed: int,
+        runtime: RuntimeKind | None = None,
+    ) -> None:
         self._settings = settings
+        self._agents = settings.agents if runtime is None else with_runtime(settings.agents, runtime)
+        since = PLAYED_SINCE.get(dataset.name)
+        self._since = moment_of(since) if since else None
         self._dataset = dataset
         self._events = events
         self._rate = rate
@@ -76,25 +95,25 @@ class Demo:
     def prepare(self) -> tuple[Path, float]:
         """The catalogue's folder; and the seconds it took to make it and the model, if they were not there."""
         from index.built.build import is_current  # noqa: PLC0415
+        from index.built.catalog import Catalog  # noqa: PLC0415
         from index.settings import encoder_fingerprint, open_encoder  # noqa: PLC0415
         from stream.datasets import write_catalog  # noqa: PLC0415
 
         began = time.monotonic()
-        with console.status("Looking for the language model (converted once, a minute)"):
-            prepare_model(self._settings.agents)
         file = self._home / "demo" / f"{Path(self._dataset.name).name}.jsonl"
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             write_catalog(self._dataset, file)
         out = self._home / "demo" / "catalog"
-        if is_current(out, file, encoder_fingerprint(self._settings.index.encoder)):
-            return out, time.monotonic() - began
-        encoder = open_encoder(self._settings.index.encoder)
-        console.print("Building the catalogue (once; it is kept for the next run).")
-        report = build_with_progress(file, out, encoder)
-        console.print(
-            f"{report.manifest.items:,} items, {report.manifest.texts:,} different titles embedded."
-        )
+        if not is_current(out, file, encoder_fingerprint(self._settings.index.encoder)):
+            encoder = open_encoder(self._settings.index.encoder)
+            console.print("Building the catalogue (once; it is kept for the next run).")
+            report = build_with_progress(file, out, encoder)
+            console.print(
+                f"{report.manifest.items:,} items, {report.manifest.texts:,} different titles embedded."
+            )
+        with console.status("Looking for the language model (the large one is converted once, a minute)"):
+            prepare_model(settled(self._agents, Catalog.open(out).phrases()))
         return out, time.monotonic() - began
 
     @contextlib.contextmanager
@@ -113,6 +132,7 @@ class Demo:
                 "NEARLINE_STREAM__REDIS__URL": stack.redis_url,
                 "NEARLINE_STREAM__WEB__PORT": str(port),
                 "NEARLINE_INDEX__CATALOG": str(catalog.resolve()),
+                "NEARLINE_AGENTS__RUNTIME": self._agents.runtime.value,
                 # Shown is what the model infers, at the pace this machine allows; a storefront would
                 # rather have a plainer slate sooner.
                 "NEARLINE_STREAM__INFER__DEADLINE_S": os.environ.get(
@@ -182,7 +202,7 @@ class Demo:
                 await asyncio.sleep(0.02)
 
         async with Player(self._settings.stream.kafka) as player:
-            events = islice(self._dataset.events(seed=self._seed), self._events)
+            events = islice(self._dataset.events(seed=self._seed, since=self._since), self._events)
             return await player.play(events, rate=self._rate, pace=pace, told=told)
 
     async def _drain(

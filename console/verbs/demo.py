@@ -12,6 +12,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from agents.settings import RuntimeKind  # noqa: TC001  # typer reads the annotation at run time
+
 if TYPE_CHECKING:
     from console.demo.run import DemoResult
 
@@ -23,6 +25,12 @@ def demo(
     ] = "completejourney",
     rate: Annotated[float, typer.Option(min=1, help="Events per second at the most.")] = 300.0,
     seed: Annotated[int, typer.Option(help="Seed of the synthesised browsing.")] = 0,
+    runtime: Annotated[
+        RuntimeKind | None,
+        typer.Option(
+            help="Where the language model runs: student (packaged with this shop), local (Gemma 3 270M), server."
+        ),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
     stay: Annotated[
         bool, typer.Option("--stay", help="Keep everything running afterwards, until Ctrl-C.")
@@ -36,7 +44,7 @@ def demo(
     from stream.datasets import open_dataset  # noqa: PLC0415
 
     settings = load_settings()
-    run = Demo(settings, open_dataset(dataset), events, rate, seed)
+    run = Demo(settings, open_dataset(dataset), events, rate, seed, runtime)
     catalog, prepare_s = run.prepare()
     with run.running(catalog) as stack:
         console.print(

@@ -141,10 +141,16 @@ def _catalogue(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> str:
-    from agents import open_runtime  # noqa: PLC0415
+    from agents import open_runtime, settled  # noqa: PLC0415
+    from index.built.catalog import Catalog  # noqa: PLC0415
+    from index.errors import CatalogError  # noqa: PLC0415
 
     async def look() -> str:
-        runtime = open_runtime(settings.agents)
+        try:
+            titles = tuple(Catalog.open(settings.index.catalog).phrases())
+        except CatalogError:
+            titles = ()  # a check of its own says so
+        runtime = open_runtime(settled(settings.agents, titles), titles)
         try:
             if not await runtime.ready():
                 raise ConsoleError(

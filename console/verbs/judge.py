@@ -23,6 +23,8 @@ _MONTH_MS: Final = 31 * 86_400_000
 # demands say little of where to draw the line.
 _ACTS: Final = (200, 24, 6)
 _CALIBRATED: Final = (200, 24)
+# Other demands than those that calibrate decide how strict to be.
+_STRICTER: Final = 77
 
 
 @app.callback()
@@ -143,9 +145,19 @@ def fit(
     }
     (fitted, labels), (chosen, chosen_labels) = groups[False], groups[True]
     calibration = Calibration.fit(joined(fitted), labels, joined(chosen), chosen_labels, making)
+    with telling(quiet=False) as tell:
+        sets = []
+        for acts in _ACTS:
+            tell(f"how strict to be with inputs of {acts}")
+            made = labelled_set(
+                bought, vectors, encoder, moment,
+                n=n, seed=seed + _STRICTER + acts, shoppers="learnt", prompt=settings.agents.prompt, acts=acts,
+            )  # fmt: skip
+            sets.append((acts, measured(made), [one.fault for one in made.demands]))
+    calibration = calibration.stricter(sets)
     calibration.save(out)
     console.print(
         f"{len(labels):,} demands learnt from, {len(chosen_labels):,} calibrate; threshold "
-        f"{calibration.threshold:.2f}; {out}",
+        f"{calibration.threshold:.2f}, with less known {calibration.less_known}; {out}",
         markup=False,
     )

@@ -13,6 +13,8 @@ from stream.slates import SLATE_SCHEMA, Outcome, Slate, SlateCandidate, Trace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opentelemetry.context import Context
+
     from agents.demand import Demand, DemandSet
     from agents.shopper import Shopper
     from index.built.catalog import Catalog
@@ -32,11 +34,12 @@ __all__ = [
 
 
 class Thought(NamedTuple):
-    """A trigger on its way: the shopper it shows, and when the worker read it (wall clock, ms)."""
+    """A trigger on its way: the shopper it shows, when the worker read it (wall clock, ms), and the trace it is part of."""
 
     trigger: Trigger
     shopper: Shopper
     received_at: float
+    traced: Context | None = None
 
 
 class Chosen(NamedTuple):

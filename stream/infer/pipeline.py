@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from agents.demand import Demand, DemandSet, Rung
+from agents.explicit import EXPLICIT
 from index.errors import EncoderUnavailableError
 from index.recall import Act, Query, RecallRequest
 from stream.dead import dead_record
@@ -33,6 +35,8 @@ from stream.infer.chain import (
 )
 from stream.infer.evidence import evidence_of
 from stream.infer.shopper import bought_items, shopper_of, taken_items
+from stream.logs import about_triggers
+from stream.metrics.infer import InferTally
 from stream.redis_client import patiently
 from stream.slates import Outcome, Served, SlateStore, Trace, Written
 
@@ -44,11 +48,17 @@ if TYPE_CHECKING:
     from stream.infer.source import Received
     from stream.outbox import Outbox
     from stream.settings import InferSettings, KafkaSettings
+    from stream.tracing import Headers, Tracing
     from stream.triggers import Trigger
 
 __all__ = ["Pipeline", "read_demands", "request_of"]
 
 log = logging.getLogger(__name__)
+
+_SAID = 2.0
+"""What a shopper says in this visit counts as so many demands that are inferred (`nearline eval intents`)."""
+
+_Record: TypeAlias = "tuple[str, bytes] | tuple[str, bytes, Headers]"  # user, value, headers
 
 
 class HasRecall(Protocol):
@@ -68,6 +78,7 @@ class Pipeline:
             and traces. Asked for anew for each batch, because the catalogue changes.
         store: slates in Redis.
         outbox: the record on ``nearline.slates`` and dead triggers.
+        new_days: how long an item is new to the shop, for counting.
     """
 
     def __init__(
@@ -78,6 +89,8 @@ class Pipeline:
         outbox: Outbox,
         kafka: KafkaSettings,
         settings: InferSettings,
+        new_days: float = 30,
+        tracing: Tracing | None = None,
     ) -> None:
         self._ladder = ladder
         self._recall = recall
@@ -88,11 +101,13 @@ class Pipeline:
         self.outcomes: dict[str, int] = dict.fromkeys(Outcome, 0)
         self.rungs: dict[str, int] = {}
         self.positions: dict[str, int] = {}
+        self.tally = InferTally(new_days)
+        self._tracing = tracing
 
     async def serve(self, received: Sequence[Received]) -> None:
         """Serve every trigger of a batch; return when all is in Redis and acknowledged."""
         newest: dict[str, Received] = {}
-        records: list[tuple[str, bytes]] = []
+        records: list[_Record] = []
         for one in received:
             if one.trigger is None:
                 await self._bury(one, "bad_trigger", one.problem)
@@ -105,12 +120,13 @@ class Pipeline:
         waiting = list(newest.values())
         for start in range(0, len(waiting), self._settings.model_batch):
             chunk = waiting[start : start + self._settings.model_batch]
-            records.extend(await self._serve_or_bury(chunk))
-        for user, record in records:
-            await self._outbox.send(self._kafka.slates_topic, record, key=user)
+            with about_triggers([one.trigger.id for one in chunk if one.trigger is not None]):
+                records.extend(await self._serve_or_bury(chunk))
+        for user, record, *headers in records:
+            await self._outbox.send(self._kafka.slates_topic, record, user, headers[0] if headers else ())
         await self._outbox.flush()
 
-    async def _serve_or_bury(self, chunk: list[Received]) -> list[tuple[str, bytes]]:
+    async def _serve_or_bury(self, chunk: list[Received]) -> list[_Record]:
         """Serve a chunk; where that fails on its contents, one by one, and bury the trigger at fault.
 
         Without this a single trigger that nobody foresaw would stop its partition for good.
@@ -127,13 +143,13 @@ class Pipeline:
                 return [(t.user, dead_outcome(t, detail)) for t in (chunk[0].trigger,) if t is not None]
             return [record for one in chunk for record in await self._serve_or_bury([one])]
 
-    async def _serve_chunk(self, chunk: list[Received]) -> list[tuple[str, bytes]]:
+    async def _serve_chunk(self, chunk: list[Received]) -> list[_Record]:
         began = time.perf_counter()
         triggers = [one.trigger for one in chunk if one.trigger is not None]
         served = await patiently(
             "reading slates", lambda: self._store.served([trigger.user for trigger in triggers])
         )
-        records: list[tuple[str, bytes]] = []
+        records: list[_Record] = []
         thoughts: list[Thought] = []
         titles = self._recall.now.catalog
         for one, trigger, (before, cached) in zip(chunk, triggers, served, strict=True):
@@ -141,7 +157,8 @@ class Pipeline:
                 records.append(await self._served_before(trigger, before))
             else:
                 shopper = shopper_of(trigger, titles, read_demands(cached))
-                thoughts.append(Thought(trigger, shopper, one.received_at))
+                traced = self._tracing.following(one.headers) if self._tracing else None
+                thoughts.append(Thought(trigger, shopper, one.received_at, traced))
         if not thoughts:
             return records
         prepared = time.perf_counter()
@@ -175,25 +192,37 @@ class Pipeline:
             slate = slate_of(thought, demands, candidates, made_at)
             chosen = Chosen(candidates, result.demands[place], result.pools[place])
             trace = chain_of(thought, demands, chosen, slate, recall.catalog, shared)
+            if self._tracing is not None and thought.traced is not None:
+                trace.trace_id = self._tracing.id_of(thought.traced)
             cached_demands = demands_json(demands) if demands.rung == "llm" else None
             batch.append(Written(slate, trace, cached_demands))
             traces.append(trace)
         wrote = await patiently("writing slates", lambda: self._store.write(batch))
         finished = time.perf_counter()
-        at = time.time() * 1000
-        for thought, trace, new in zip(thoughts, traces, wrote, strict=True):
-            trace.timings_ms["write"] = (finished - recalled) * 1000
-            trace.timings_ms["total"] = at - thought.trigger.made_at
-            outcome = Outcome.SERVED if new else Outcome.SUPERSEDED
-            trace.outcome = outcome
-            self.outcomes[outcome] += 1
-            if new:
-                self.rungs[trace.rung] = self.rungs.get(trace.rung, 0) + 1
-                for candidate in trace.candidates:
-                    channel = candidate["channel"]
-                    self.positions[channel] = self.positions.get(channel, 0) + 1
-            records.append((trace.user, msgspec.json.encode(trace)))
+        write_ms = (finished - recalled) * 1000
+        for thought, demands, trace, new in zip(thoughts, sets, traces, wrote, strict=True):
+            trace.timings_ms["write"] = write_ms
+            records.append(self._wrote(thought, demands, trace, new))
+        rungs = ", ".join(f"{n} {rung}" for rung, n in Counter(trace.rung for trace in traces).items())
+        log.info("%d slates (%s) in %.0f ms", len(traces), rungs, (finished - began) * 1000)
         return records
+
+    def _wrote(self, thought: Thought, demands: DemandSet, trace: Trace, new: bool) -> _Record:
+        """Count a slate that was just written, where it was newer than the shopper's; return its record."""
+        at = time.time() * 1000
+        trace.timings_ms["total"] = at - thought.trigger.made_at
+        trace.outcome = outcome = Outcome.SERVED if new else Outcome.SUPERSEDED
+        self.outcomes[outcome] += 1
+        if new:
+            self.rungs[trace.rung] = self.rungs.get(trace.rung, 0) + 1
+            self.tally.served(trace, demands.timings_ms)
+            for candidate in trace.candidates:
+                channel = candidate["channel"]
+                self.positions[channel] = self.positions.get(channel, 0) + 1
+        record = trace.user, msgspec.json.encode(trace)
+        if self._tracing is None or thought.traced is None:
+            return record
+        return *record, self._tracing.slate(thought, trace, demands.timings_ms, at)
 
     def _recalled(self, recall: Recall, thoughts: list[Thought], sets: list[DemandSet]) -> RecallResult:
         """Candidates for every thought; popular ones where the encoder does not answer."""
@@ -247,7 +276,13 @@ def request_of(thought: Thought, demands: DemandSet, bought_days: int) -> Recall
     trigger = thought.trigger
     return RecallRequest(
         queries=tuple(
-            Query(d.query, 1.0, why_of(d, thought.shopper), evidence_of(d, trigger)) for d in demands.demands
+            Query(
+                d.query,
+                _SAID if d.kind == EXPLICIT else 1.0,
+                why_of(d, thought.shopper),
+                evidence_of(d, trigger),
+            )
+            for d in demands.demands
         ),
         exclude=bought_items(trigger, bought_days),
         categories=thought.shopper.categories,

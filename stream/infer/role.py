@@ -10,20 +10,27 @@ from typing import TYPE_CHECKING, Any
 from mode import Service
 
 from agents.ladder import Ladder
-from agents.runtime import open_runtime
+from agents.runtime import open_runtime, settled
+from agents.runtime.protocol import WritesTitles
 from index.built.catalog import Catalog
+from index.errors import EncoderUnavailableError
 from index.recall import Query, RecallRequest
 from index.settings import open_recall
 from stream.catalog.follower import Graveyard
 from stream.catalog.service import LivingCatalog
+from stream.infer.background import LivingBackgrounds, living_backgrounds
 from stream.infer.pipeline import Pipeline
 from stream.infer.source import TriggerSource
+from stream.infer.titles import TitlesKept
 from stream.judging import LivingJudge
+from stream.metrics.infer import InferReadings
 from stream.redis_client import patiently
 from stream.role import Role
 from stream.slates import SlateCandidate, SlateStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from index.recall import Recall
     from stream.worker import Worker
 
@@ -33,6 +40,10 @@ log = logging.getLogger(__name__)
 
 _POPULAR_ITEMS = 50
 _POPULAR_S = 5.0
+_TITLES_S = 1.0
+_FIRST_S = 3.0
+_WARMED = 512
+_WARMED_AT_ONCE = 16
 
 
 def add_infer(worker: Worker) -> None:
@@ -45,15 +56,18 @@ def add_infer(worker: Worker) -> None:
     began = time.perf_counter()
     catalog = Catalog.open(worker.index.catalog)
     # The language model before the encoder: it tells OpenMP how to wait, which is heard only once.
-    runtime = open_runtime(worker.agents, catalog.phrases(), catalog.categories)
+    agents = settled(worker.agents, catalog.phrases())
+    runtime = open_runtime(agents, catalog.phrases(), catalog.categories)
     recall = open_recall(worker.index)
-    judge = LivingJudge(worker.agents.judge, recall) if worker.agents.judge.enabled else None
-    ladder = Ladder(runtime, worker.agents, judge=judge)
+    judge = LivingJudge(agents.judge, recall) if agents.judge.enabled else None
+    background = living_backgrounds(agents, recall)
+    ladder = Ladder(runtime, agents, judge=judge, background=background)
     log.info(
         "catalogue of %d items and models loaded in %.1f s", len(recall.catalog), time.perf_counter() - began
     )
     channel = worker.app.channel(maxsize=1)
-    role = InferRole(worker, recall, ladder, judge, channel)
+    followers = [one for one in (judge, background) if one is not None]
+    role = InferRole(worker, recall, ladder, followers, channel)
     worker.app.service(role)
 
     @worker.app.agent(channel, name="infer")  # type: ignore[untyped-decorator]
@@ -78,12 +92,17 @@ class InferRole(Role):
     source: TriggerSource
 
     def __init__(
-        self, worker: Worker, recall: Recall, ladder: Ladder, judge: LivingJudge | None, channel: Any
+        self,
+        worker: Worker,
+        recall: Recall,
+        ladder: Ladder,
+        followers: Sequence[LivingJudge | LivingBackgrounds],
+        channel: Any,
     ) -> None:
         super().__init__(worker, channel, "nearline-infer")
         self._recall = recall
         self._ladder = ladder
-        self._judge = judge
+        self._followers = followers
 
     async def begin(self) -> None:
         """Warm the models, then read triggers."""
@@ -103,16 +122,27 @@ class InferRole(Role):
             fail=worker.fail,
             kept=worker.index.versions_kept,
         )
-        if self._judge is not None:
-            self._judge.follow(self.living)
+        for follower in self._followers:
+            follower.follow(self.living)
         await self.add_runtime_dependency(self.living)
         await self._publish_popular()
         self.pipeline = Pipeline(
-            self._ladder, self.living, self._store, self._outbox, stream.kafka, stream.infer
+            self._ladder,
+            self.living,
+            self._store,
+            self._outbox,
+            stream.kafka,
+            stream.infer,
+            worker.index.recall.new_days,
+            worker.tracing,
         )
         self.source = TriggerSource(self._emit, worker.fail, stream.kafka, stream.infer)
         worker.readiness["infer"] = self.source.assigned.is_set
         worker.statistics["infer"] = self._statistics
+        worker.metrics.add("infer", InferReadings(self.pipeline, self.source, self.living, self._ladder))
+        worker.versions["index"] = self._index_version
+        worker.versions["model"] = lambda: self._ladder.runtime.model
+        worker.versions["prompt"] = lambda: self._ladder.prompt.version
         await self.add_runtime_dependency(self.source)
 
     async def on_shutdown(self) -> None:
@@ -131,6 +161,10 @@ class InferRole(Role):
             "catalog": self.living.statistics(),
         }
 
+    def _index_version(self) -> str:
+        number = self.living.statistics()["version"]
+        return "built" if number is None else str(number)
+
     async def _publish_popular(self) -> None:
         await _publish_popular(self._store, self.living.now)
 
@@ -143,6 +177,29 @@ class InferRole(Role):
             if self.living.now is not written:
                 written = self.living.now
                 await patiently("writing popular items", self._publish_popular)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _keep_titles(self) -> None:
+        """Tell the model which titles the catalogue has gained and lost."""
+        runtime = self._ladder.runtime
+        await self.sleep(_FIRST_S)  # the first slate has the machine to itself
+        if isinstance(runtime, WritesTitles):
+            await self._embed_beforehand(runtime.usual(_WARMED))
+        kept = TitlesKept(runtime, self.living)
+        while not self.should_stop:
+            await kept.keep()
+            await self.sleep(_TITLES_S)
+
+    async def _embed_beforehand(self, usual: list[str]) -> None:
+        """Embed what is asked most while there is time, a few at once, so that no trigger waits for it."""
+        try:
+            for start in range(0, len(usual), _WARMED_AT_ONCE):
+                if self.should_stop:
+                    return
+                part = usual[start : start + _WARMED_AT_ONCE]
+                await asyncio.to_thread(self._recall.encoder.encode, part)
+        except EncoderUnavailableError as error:
+            log.warning("%s Demands are embedded as they come.", error)
 
 
 async def _publish_popular(store: SlateStore, recall: Recall) -> None:

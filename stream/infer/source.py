@@ -26,6 +26,8 @@ from stream.triggers import decode_trigger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from aiokafka import ConsumerRecord
+
     from stream.settings import InferSettings, KafkaSettings
     from stream.triggers import Trigger
 
@@ -46,6 +48,7 @@ class Received(NamedTuple):
     trigger: Trigger | None
     problem: str
     received_at: float
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class TriggerBatch(NamedTuple):
@@ -142,30 +145,27 @@ class TriggerSource(Service):  # type: ignore[misc]  # mode has no types that my
             if not read:
                 continue
             at = time.time() * 1000
-            received = [
-                _receive(tp, record.offset, record.value, at)
-                for tp, records in read.items()
-                for record in records
-            ]
+            received = [_receive(tp, record, at) for tp, records in read.items() for record in records]
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.clear()
-            await self._emit(TriggerBatch(received, done))
-            await done
-            self.lag = sum(
-                max(0, (consumer.highwater(tp) or 0) - records[-1].offset - 1) for tp, records in read.items()
-            )
             try:
+                await self._emit(TriggerBatch(received, done))
+                await done
+                self.lag = sum(
+                    max(0, (consumer.highwater(tp) or 0) - records[-1].offset - 1)
+                    for tp, records in read.items()
+                )
                 await consumer.commit({tp: records[-1].offset + 1 for tp, records in read.items()})
             except (CommitFailedError, IllegalStateError) as error:
                 # The partitions moved on meanwhile: their new owner finds these triggers served.
                 log.info("the group did not take the offsets of a batch: %r", error)
             finally:
-                self._idle.set()
+                self._idle.set()  # also after a failure: whoever stops the worker need not wait for its batch
 
 
-def _receive(tp: TopicPartition, offset: int, value: bytes | None, at: float) -> Received:
-    origin = Origin(tp.topic, tp.partition, offset)
+def _receive(tp: TopicPartition, record: ConsumerRecord, at: float) -> Received:
+    origin, value = Origin(tp.topic, tp.partition, record.offset), record.value
     try:
-        return Received(origin, value, decode_trigger(value or b""), "", at)
+        return Received(origin, value, decode_trigger(value or b""), "", at, record.headers)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Received(origin, value, None, str(error), at)

@@ -13,7 +13,10 @@ from agents.prompts import Prompt
 from agents.runtime.protocol import Generation, Request
 from agents.structured import Structure
 
-_SETTINGS = AgentSettings.model_validate({"breaker": {"failures": 2, "pause": 10}, "deadline": 5})
+# What the shopper says themselves has tests of its own.
+_SETTINGS = AgentSettings.model_validate(
+    {"breaker": {"failures": 2, "pause": 10}, "deadline": 5, "explicit": 0}
+)
 
 
 class Answers:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from agents.distill.form import OPEN, PROMPT, labels
 from agents.errors import BadAnswer, GenerationError, ModelError, TooLate
 from agents.prompts import load
+from agents.runtime.choice import student_folder
 from agents.runtime.protocol import Generation
 from agents.runtime.threads import wise_threads
 from agents.words import normal
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["StudentRuntime"]
 
 # At so many titles of a shopper half of what is asked for is personal.
-_WELL_KNOWN = 10.0
+_WELL_KNOWN = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -53,11 +55,8 @@ class StudentRuntime:
         Raises:
             ModelError: the extra is not installed, or the folder is no student.
         """
-        if not settings.model:
-            raise ModelError(
-                "no student is named.",
-                way_out="Set agents.student.model to a folder that `nearline distill train` wrote.",
-            )
+        own = tuple(titles)
+        folder = student_folder(settings, own)
         threads = wise_threads(settings.threads)
         try:
             import torch  # noqa: PLC0415  # an extra; and its threads must be told how to wait before
@@ -69,19 +68,30 @@ class StudentRuntime:
                 way_out="Install nearline[local], or set agents.runtime to server.",
             ) from error
         torch.set_num_threads(threads)
-        folder = Path(settings.model).expanduser()
         self.model = folder.name
         self._settings = settings
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="nearline-student")
         self._closed = False
         self._engine: Engine = Engine(folder)
-        self._titles = tuple(titles) or self._engine.known
+        self._titles = own or self._engine.known
         self._longest = 0
+        self._offering = threading.Lock()
 
     def offer(self, titles: Iterable[str]) -> None:
-        """Let these titles be written from the next batch on: for a catalogue that has changed."""
-        self._titles = tuple(titles)
-        self._longest = 0
+        """Let these titles be written from the next batch on: for a catalogue that has changed.
+
+        May be called from any thread, and takes its time there (a second for some ten thousand new titles); what is being
+        answered meanwhile is answered by the titles before.
+        """
+        own = tuple(titles)
+        with self._offering:
+            self._titles = own
+            if self._longest:
+                self._engine.offer(own, longest=self._longest)
+
+    def usual(self, most: int) -> list[str]:
+        """The phrases that everybody wants most, of those that may be written."""
+        return self._engine.usual(most)
 
     async def prepare(self, prompt: Prompt, structure: Structure) -> None:
         """Put the catalogue's phrases into a trie, and answer once to warm up."""
@@ -129,8 +139,9 @@ class StudentRuntime:
 
     def _offer(self, structure: Structure) -> None:
         if self._longest != structure.longest:
-            self._engine.offer(self._titles, longest=structure.longest)
-            self._longest = structure.longest
+            with self._offering:
+                self._engine.offer(self._titles, longest=structure.longest)
+                self._longest = structure.longest
 
     def _run(self, requests: Sequence[Request], deadline: float | None) -> list[Generation | GenerationError]:
         now = time.monotonic()
@@ -160,11 +171,17 @@ class StudentRuntime:
         most = request.structure.at_most
         new = min(round(most * self._settings.new_share), self._engine.new)
         titles = labels(request.text)
-        own = frozenset(normal(label) for label in titles)
+        own = frozenset(map(_normal, titles))
         # Of who is hardly known, what everybody wants is the best guess.
         personal = self._settings.personal * len(titles) / (len(titles) + _WELL_KNOWN)
         text = _text(request.prompt, request.text, request.structure)
         return Question(text, most - new, new, request.banned | own, personal, until)
+
+
+@lru_cache(maxsize=65_536)
+def _normal(label: str) -> str:
+    """`agents.words.normal` of a label, which is short; the same titles come again and again."""
+    return normal(label)
 
 
 def _text(prompt: Prompt, profile: str, structure: Structure) -> str:

@@ -46,11 +46,19 @@ class Trie:
 
     Attributes:
         phrases: Every phrase, by number.
+        spelt: Of every phrase its tokens.
         number: The number of every phrase.
         nodes: The decisions; the first is the root.
         above: For each phrase the nodes on its way, root first.
         kinds: (phrases,) a small number for each phrase, as given.
         counts: (kinds, nodes) phrases of each kind at or below each node.
+        ends: (nodes,) the phrase that is complete at each node, -1 if none.
+        first: (nodes + 1,) where the edges of each node begin among all edges; the arrays below are of the edges.
+        tokens: (edges,) the first token of each.
+        goals: (edges,) the node that it leads to, -1 where it leads to a phrase's end.
+        finals: (edges,) the phrase that it completes, -1 where it leads to a node.
+        chain_first: (edges + 1,) where the tokens that must follow begin in ``chains``.
+        chains: All such tokens.
     """
 
     def __init__(self, spelt: Mapping[str, Sequence[int]], kinds: Sequence[int] = ()) -> None:
@@ -61,6 +69,7 @@ class Trie:
             kinds: For each phrase a kind from 0; all 0 if not given.
         """
         self.phrases = tuple(spelt)
+        self.spelt = tuple(spelt.values())
         self.number = {phrase: at for at, phrase in enumerate(self.phrases)}
         self.kinds = np.array(kinds if len(kinds) else [0] * len(self.phrases), dtype=np.int64)
         tree: dict[int, dict[int, int]] = {ROOT: {}}
@@ -80,9 +89,18 @@ class Trie:
         self._fold(tree, ends)
         many = int(self.kinds.max(initial=0)) + 1
         self.counts = np.zeros((many, len(self.nodes)), dtype=np.int64)
-        for at, way in enumerate(self.above):
-            for node in way:
-                self.counts[self.kinds[at], node] += 1
+        lengths = [len(way) for way in self.above]
+        nodes = np.fromiter((node for way in self.above for node in way), np.int64, sum(lengths))
+        np.add.at(self.counts, (np.repeat(self.kinds, lengths), nodes), 1)
+        self.ends: Ints = np.array([node.ends for node in self.nodes], dtype=np.int64)
+        self.first: Ints = np.cumsum([0, *(len(node.tokens) for node in self.nodes)])
+        self.tokens, self.goals, self.finals = (
+            np.concatenate([getattr(node, name) for node in self.nodes])
+            for name in ("tokens", "nodes", "phrases")
+        )
+        chains = [chain for node in self.nodes for chain in node.chains]
+        self.chain_first: Ints = np.cumsum([0, *map(len, chains)])
+        self.chains: Ints = np.array([token for chain in chains for token in chain], dtype=np.int64)
 
     def _fold(self, tree: dict[int, dict[int, int]], ends: dict[int, int]) -> None:
         """Keep the decisions; breadth first, so that a node's number is above its parent's."""

@@ -12,6 +12,7 @@ from agents.distill.form import PROMPT
 from agents.distill.pairs import Pair, Pairs, read_pairs, write_pairs
 from agents.distill.settings import TrainSettings
 from agents.distill.train import CHECKPOINT, Progress, train
+from agents.distill.usual import PHRASES, write_usual
 from agents.errors import DistillError, ModelError
 from agents.runtime.protocol import Generation, Request
 from agents.structured import queries
@@ -69,6 +70,19 @@ async def _asked(folder: Path, titles: list[str], *requests: Request, **more: ob
         for request, answer in zip(requests, answers, strict=True)
         if isinstance(answer, Generation)
     ]
+
+
+def test_what_it_writes_for_everybody_is_kept_beside_it(student: Path, pairs: Pairs) -> None:
+    rows = (student / PHRASES).read_text(encoding="utf-8").splitlines()
+    shares = {phrase: float(share) for phrase, share in (row.split("\t") for row in rows)}
+    assert list(shares) == list(pairs.phrases)
+    # Probabilities of the titles that may be written add up to 1 for each shopper, so their means do too.
+    assert sum(shares.values()) == pytest.approx(1.0, abs=0.02)
+    # Half of the shoppers are gardeners, who have one or two of eight things and want the others.
+    assert 0.4 < sum(shares[phrase] for phrase in _GARDEN) < 0.6
+    before = (student / PHRASES).read_bytes()
+    write_usual(student, pairs, newest=_SETTINGS.history, seed=_SETTINGS.seed)
+    assert (student / PHRASES).read_bytes() == before
 
 
 async def test_the_student_wants_for_each_shopper_what_shoppers_like_them_wanted(student: Path) -> None:
@@ -149,4 +163,4 @@ def test_a_folder_that_is_no_student_is_refused(tmp_path: Path) -> None:
             AgentSettings.model_validate({"runtime": "student", "student": {"model": str(tmp_path)}})
         )
     with pytest.raises(ModelError, match="no student is named"):
-        open_runtime(AgentSettings.model_validate({"runtime": "student"}))
+        open_runtime(AgentSettings.model_validate({"runtime": "student"}), ["spade of another shop"])

@@ -56,6 +56,32 @@ def test_what_is_learnt_finds_the_faults_of_a_set_it_never_saw() -> None:
     assert found.ece < 0.1
 
 
+def test_where_less_is_known_the_judge_is_as_strict_as_it_takes_to_serve_no_more_faults() -> None:
+    calibration = _fitted()
+    known, labels = _drawn(3)
+    blurred, _ = _drawn(4)
+    # Of those of whom little is known every second fault of ground looks like a good demand.
+    unfounded = np.array(labels) == "other shopper"
+    blurred.grounded[unfounded, 0] = np.where(np.arange(unfounded.sum()) % 2, 0.9, 0.2)
+    acts = GROUNDED.index("acts")
+    known.grounded[:, acts], blurred.grounded[:, acts] = np.log1p(200), np.log1p(24)
+    strict = calibration.stricter([(24, blurred, labels), (200, known, labels)])
+    (few, bar), (many, own) = strict.less_known
+    assert (few, many, own) == (24, 200, calibration.threshold)
+    good = np.array(labels) == ""
+
+    def pure(measured: Measured, least: float | np.ndarray) -> float:
+        kept = strict.scores(measured).score >= least
+        return float(good[kept].mean())
+
+    assert bar > own
+    assert pure(blurred, own) < pure(known, own)
+    assert (strict.thresholds(blurred) == bar).all()
+    between = Measured(known.answerable, known.grounded.copy(), known.new, known.best)
+    between.grounded[:, acts] = np.log1p(70)
+    assert ((strict.thresholds(between) < bar) & (strict.thresholds(between) > own)).all()
+
+
 def test_each_part_answers_for_its_own_fault() -> None:
     unseen, labels = _drawn(2)
     parts = _fitted().scores(unseen).parts
@@ -71,6 +97,7 @@ def test_a_calibration_comes_back_from_its_file_with_its_making(tmp_path: Path) 
     again = Calibration.load(tmp_path / "judge.json")
     assert again.making == {"made": "of chance"}
     assert again.threshold == calibration.threshold
+    assert again.less_known == calibration.less_known
     assert again.scores(unseen).score == pytest.approx(calibration.scores(unseen).score)
 
 

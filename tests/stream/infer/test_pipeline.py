@@ -64,7 +64,7 @@ class Sent:
     def __init__(self) -> None:
         self.records: list[tuple[str, dict[str, Any]]] = []
 
-    async def send(self, topic: str, value: bytes, key: str | None) -> None:
+    async def send(self, topic: str, value: bytes, key: str | None, headers: object = ()) -> None:
         self.records.append((topic, json.loads(value)))
 
     async def flush(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from agents.runtime.student.layers import Layers  # noqa: E402
 from agents.runtime.student.search import Ask, Search  # noqa: E402
 from agents.runtime.student.trie import Trie  # noqa: E402
 
@@ -25,6 +26,10 @@ def model() -> object:
         intermediate_size=48, initializer_range=0.4, attn_implementation="sdpa",
     )  # fmt: skip
     return LlamaForCausalLM(config).eval()
+
+
+def _search(model: object) -> Search:
+    return Search(Layers(model.config.to_dict(), model.state_dict()), _ENDS)  # type: ignore[attr-defined]
 
 
 def _spelt() -> dict[str, list[int]]:
@@ -59,7 +64,7 @@ def _brute(model: object, ids: list[int], allowed: dict[str, list[int]]) -> dict
 
 def test_the_search_finds_the_likeliest_phrases_with_their_probabilities(model: object) -> None:
     spelt = _spelt()
-    trie, search = Trie(spelt), Search(model, _ENDS)
+    trie, search = Trie(spelt), _search(model)
     texts = [[7, 8, 9], [10, 11, 12, 13, 14, 15], [20]]
     for text, found in zip(texts, search(trie, [Ask(text, {0: 12}) for text in texts]), strict=True):
         wanted = sorted(_brute(model, text, spelt).items(), key=lambda one: -one[1])[:12]
@@ -71,7 +76,7 @@ def test_the_search_finds_the_likeliest_phrases_with_their_probabilities(model: 
 
 def test_banned_phrases_are_never_written_and_their_share_goes_to_the_others(model: object) -> None:
     spelt = _spelt()
-    trie, search = Trie(spelt), Search(model, _ENDS)
+    trie, search = Trie(spelt), _search(model)
     banned = frozenset(range(0, len(spelt), 3))
     left = {phrase: path for at, (phrase, path) in enumerate(spelt.items()) if at not in banned}
     (found,) = search(trie, [Ask([3, 4, 5], {0: len(spelt)}, banned)])
@@ -85,7 +90,7 @@ def test_banned_phrases_are_never_written_and_their_share_goes_to_the_others(mod
 def test_kinds_are_searched_apart(model: object) -> None:
     spelt = _spelt()
     kinds = [at % 2 for at in range(len(spelt))]
-    trie, search = Trie(spelt, kinds), Search(model, _ENDS)
+    trie, search = Trie(spelt, kinds), _search(model)
     (found,) = search(trie, [Ask([3, 4, 5], {0: 5, 1: 7})])
     assert [len(found.phrases[kind]) for kind in (0, 1)] == [5, 7]
     for kind in (0, 1):
@@ -97,7 +102,7 @@ def test_kinds_are_searched_apart(model: object) -> None:
 
 
 def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(model: object) -> None:
-    trie, search = Trie(_spelt()), Search(model, _ENDS)
+    trie, search = Trie(_spelt()), _search(model)
     asks = [Ask(list(range(1, length)), {0: 6}) for length in (2, 9, 4)]
     for ask, together in zip(asks, search(trie, asks), strict=True):
         (alone,) = search(trie, [ask])
@@ -105,7 +110,7 @@ def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(model: object)
 
 
 def test_a_deadline_that_has_passed_returns_what_is_complete(model: object) -> None:
-    trie, search = Trie(_spelt()), Search(model, _ENDS)
+    trie, search = Trie(_spelt()), _search(model)
     (found,) = search(trie, [Ask([1, 2], {0: 60}, deadline=0.0)])
     assert found.late
     ends_at_root = [phrase for phrase, _ in itertools.chain(*found.phrases.values())]

@@ -45,37 +45,50 @@ def prepare(
         float,
         typer.Option(min=0, max=1, help="Share of what was really bought next, beside the teachers' lists."),
     ] = 0.2,
-    seed: Annotated[int, typer.Option(help="Of where histories are cut short.")] = 0,
+    one_a_title: Annotated[
+        bool,
+        typer.Option(
+            "--one-a-title", help="Take items of one title as one: for catalogues that have many such."
+        ),
+    ] = False,
+    moments: Annotated[
+        int | None, typer.Option(min=100, help="Most past moments, drawn at random; all if not given.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Of where histories are cut short, and of which moments are drawn.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Write what teachers say that shoppers wanted at past moments, as pairs to learn from."""
     from agents.distill.pairs import write_pairs  # noqa: PLC0415
     from console.output import console, print_json  # noqa: PLC0415
-    from console.verbs.distill_pairs import Teaching  # noqa: PLC0415
+    from console.verbs.distill_pairs import Teaching, by_title  # noqa: PLC0415
     from index.teaching import TeacherSettings  # noqa: PLC0415
 
     moment = moment_of(cutoff)
     settings = TeacherSettings()
     bought = read_purchases(events, catalog, known_before=moment)
-    teaching = Teaching(bought.log.before(moment), bought.titles, moment, settings)
+    log, titles = by_title(bought.log, bought.titles) if one_a_title else (bought.log, bought.titles)
+    teaching = Teaching(log.before(moment), titles, moment, settings)
     manifest = {
         "events": events.name,
         "cutoff": cutoff,
         "history": history,
         "taken": taken,
+        "one_a_title": one_a_title,
         "seed": seed,
         "teacher": settings.model_dump(),
         "lines": len(teaching.moments.history),
-        "moments": len(teaching.moments),
+        "moments": min(moments or len(teaching.moments), len(teaching.moments)),
     }
     with telling(quiet=as_json) as tell:
-        pairs = teaching.pairs(history=history, taken=taken, seed=seed, tell=tell)
+        pairs = teaching.pairs(history=history, taken=taken, seed=seed, moments=moments, tell=tell)
         many = write_pairs(out, teaching.phrases, pairs, manifest)
     if as_json:
         print_json({**manifest, "pairs": many, "phrases": len(teaching.phrases), "folder": str(out)})
         return
     console.print(
-        f"{many:,} pairs of {len(teaching.moments):,} moments and {len(teaching.phrases):,} phrases in {out}",
+        f"{many:,} pairs of {manifest['moments']:,} moments and {len(teaching.phrases):,} phrases in {out}",
         markup=False,
         highlight=False,
     )

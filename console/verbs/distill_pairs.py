@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from index.channels.purchases import Histories, Ints, Purchases
     from index.teaching import Shares, TeacherSettings
 
-__all__ = ["Teaching"]
+__all__ = ["Teaching", "by_title"]
 
 _BLOCK: Final = 512
 # At a cut history half of the target is what the teacher says of all of it: more than the cut tells, and on average true.
@@ -59,19 +60,31 @@ class Teaching:
         self._phrase = np.array([number.get(phrase, -1) for phrase in of_item], dtype=np.int64)
 
     def pairs(
-        self, *, history: int, taken: float, seed: int, tell: Callable[[str], None] = lambda _: None
+        self,
+        *,
+        history: int,
+        taken: float,
+        seed: int,
+        moments: int | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> Iterator[Pair]:
         """Two pairs a moment: the newest ``history`` items, and fewer of them, as many as chance will have.
 
         Args:
             history: Most items of a history.
             taken: Share of what was bought next at the latest moments.
-            seed: Of the cuts.
+            seed: Of the cuts, and of which moments are taken.
+            moments: Most moments, drawn at random; None for all.
             tell: Told how far it is.
         """
         random = np.random.default_rng(seed)
-        for chosen, whole in self.moments.blocks(_BLOCK):
-            tell(f"teaching: moment {chosen[-1] + 1:,} of {len(self.moments):,}")
+        some = None
+        if moments is not None and moments < len(self.moments):
+            some = np.sort(random.permutation(len(self.moments))[:moments])
+        done = 0
+        for chosen, whole in self.moments.blocks(_BLOCK, some):
+            done += len(chosen)
+            tell(f"teaching: moment {done:,} of {len(self.moments) if some is None else len(some):,}")
             full = self._teacher.lists(whole)
             # Log-uniform: one item as often as two, as four, as eight.
             cuts = np.exp(random.uniform(0.0, np.log(history + 1), len(chosen))).astype(np.int64)
@@ -102,6 +115,31 @@ class Teaching:
             if had and weight:
                 kept = sorted(weight, key=lambda phrase: -weight[phrase])[:_MOST]
                 yield Pair(tuple(had), tuple(kept), tuple(round(weight[one], 6) + 1e-6 for one in kept))
+
+
+def by_title(history: Purchases, titles: Sequence[str]) -> tuple[Purchases, list[str]]:
+    """The purchases with all items of one short title as one, the first of them; and the titles of what is left.
+
+    A student knows items by their titles only, and what the teachers learn grows with the square of the items.
+    """
+    names = [short_title(title) if title else "" for title in titles]
+    # Items without a title stay what they are.
+    of_name = {name or f"\n{at}": number for number, (at, name) in enumerate(_firsts(names))}
+    number = np.array([of_name[name or f"\n{at}"] for at, name in enumerate(names)], dtype=np.int64)
+    first = np.array([at for at, _ in _firsts(names)], dtype=np.int64)
+    items = tuple(history.items[at] for at in first.tolist())
+    return replace(history, items=items, item=number[history.item]), [titles[at] for at in first.tolist()]
+
+
+def _firsts(names: Sequence[str]) -> list[tuple[int, str]]:
+    """Where each name stands first; every empty one."""
+    seen: set[str] = set()
+    found = []
+    for at, name in enumerate(names):
+        if not name or name not in seen:
+            seen.add(name)
+            found.append((at, name))
+    return found
 
 
 def _newest_last(bought: npt.NDArray[np.int64]) -> list[int]:

@@ -3,13 +3,24 @@
 import json
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
+from agents.settings import AgentSettings
+from console.errors import ConsoleError
 from console.main import app
+from console.verbs.evaluation.demand_fused import Fusion
+from console.verbs.evaluation.purchases import moment_of, read_purchases
+from index.evaluate.demand import Answers
+from index.evaluate.slate import split
+
+if TYPE_CHECKING:
+    from index.channels.channel import QueryChannel
 
 pytestmark = pytest.mark.real
 
@@ -71,6 +82,8 @@ def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], 
     events, catalog = shop
     log = ("--events", events, "--catalog", catalog, "--cutoff", "2011-02-25", "--json")
     made = json.loads(_run("distill", "prepare", *log, "--out", tmp_path / "pairs"))
+    before = (*log[:5], "2011-02-12", "--json")
+    _run("distill", "prepare", *before, "--out", tmp_path / "pairs-before")
     assert made["phrases"] == 20
     assert made["pairs"] >= 400
     small = [f"--set={one}" for one in (
@@ -81,9 +94,14 @@ def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], 
         _run("distill", "train", tmp_path / "pairs", "--out", tmp_path / "student", *small, "--json")
     )
     assert facts["pairs"]["cutoff"] == "2011-02-25"
+    _run("distill", "train", tmp_path / "pairs-before", "--out", tmp_path / "before", *small, "--json")
+    forms = [part for form in ("newest", "raw", "compressed") for part in ("--history", form)]
     report = json.loads(
-        _run("eval", "demand", *log, "--student", tmp_path / "student", "--queries", "5", "--form", "10")
-    )
+        _run(
+            "eval", "demand", *log, "--student", tmp_path / "student", "--earlier", tmp_path / "before", *forms,
+            "--queries", "5", "--form", "10",
+        )
+    )  # fmt: skip
     assert report["writer"]["rungs"] == {"llm": 120}
     assert report["writer"]["not_in_catalogue"] == 0.0
     novel, new = report["NOVEL"]["channels"], report["NEW"]["channels"]
@@ -92,6 +110,41 @@ def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], 
     assert new["EASE^R"]["Recall@50"]["mean"] == 0.0
     assert new["U2Q"]["Recall@50"]["mean"] > 0.0
     assert set(report) >= {"LISTED", "THIN 1", "THIN 3", "THIN 5"}
+
+    begun = json.loads(
+        _run(
+            "eval", "intents", *log, "--student", tmp_path / "student", "--shoppers", "40", "--set", "search_share=1",
+            "--set", "noise=0",
+        )
+    )  # fmt: skip
+    assert begun["offered"] == 20
+    assert 20 < begun["shoppers"] <= begun["simulated"] == 40
+    assert begun["kinds"]["searched"]["shoppers"] == begun["shoppers"]
+    # A search is answered by the first of its words' items; who only saw what was bought has to guess.
+    assert begun["channels"]["U2Q"]["share@20"]["mean"] > 0.0
+    assert begun["channels"]["U2Q"]["answered@50"]["mean"] == 1.0
+    assert set(begun["channels"]) >= {
+        "U2Q, inferred alone",
+        "EASE^R, this visit",
+        "item-kNN, weighed",
+        "popularity",
+    }
+
+
+def test_a_student_that_saw_what_came_next_is_no_earlier_one(shop: tuple[Path, Path], tmp_path: Path) -> None:
+    events, catalog = shop
+    (tmp_path / "student.json").write_text('{"pairs": {"cutoff": "2011-03-01"}}')
+    bought = read_purchases(events, catalog)
+    cut = split(bought.log, moment_of("2011-02-25"))
+    fusion = Fusion(
+        bought, cut, np.zeros((len(bought.titles), 2), np.float32), Answers(cast("QueryChannel", None)), AgentSettings(),
+        queries=5, seed=0, tell=lambda _: None,
+    )  # fmt: skip
+    with pytest.raises(ConsoleError, match="has seen purchases up to the cutoff or later"):
+        fusion.learn_from([tmp_path])
+    (tmp_path / "student.json").write_text("{}")
+    with pytest.raises(ConsoleError, match="does not say up to when"):
+        fusion.learn_from([tmp_path])
 
 
 def test_a_setting_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from console.verbs.evaluation.demand_forms import Agent, HistoryForm
 from console.verbs.evaluation.options import AsJson, Catalog, Cutoff, Events, Seed, telling
 
 __all__ = ["demand"]
@@ -25,6 +26,23 @@ def demand(
         typer.Option(min=2, help="Only so many test shoppers, drawn by the seed; all if not given."),
     ] = None,
     thin: Annotated[bool, typer.Option(help="Also histories cut to the last 1, 3 and 5 products.")] = True,
+    history: Annotated[
+        list[HistoryForm] | None,
+        typer.Option(
+            help="How the past is told: newest titles (as served), raw year, or compressed. Repeat to compare; the first is measured in all ways."
+        ),
+    ] = None,
+    agent: Annotated[
+        list[Agent] | None,
+        typer.Option(
+            "--with",
+            help="An agent that takes part for a prompted model: compression, portrait, preference, judge. Repeat for more.",
+        ),
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(help="A student of an earlier cutoff, to learn from how to fuse. Repeat for more."),
+    ] = None,
     form: Annotated[
         int, typer.Option(min=0, help="Answers that a student writes unconstrained, to count the valid ones.")
     ] = 0,
@@ -38,9 +56,18 @@ def demand(
 
     with telling(quiet=as_json) as tell:
         study = Study.open(
-            events, catalog, cutoff, student, queries=queries, shoppers=shoppers, seed=seed, tell=tell
+            events,
+            catalog,
+            cutoff,
+            student,
+            queries=queries,
+            shoppers=shoppers,
+            forms=history or [HistoryForm.NEWEST],
+            agents=agent or [],
+            seed=seed,
+            tell=tell,
         )
-        report = study.report(thin=thin, form=form)
+        report = study.report(thin=thin, form=form, earlier=earlier or [])
     if as_json:
         print_json(report)
         return

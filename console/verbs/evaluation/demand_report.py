@@ -45,8 +45,20 @@ def show(report: dict[str, Any], title: str) -> None:
         if "swap_ratio" in part:
             only = ", ".join(f"{one} {value.mean:.2f}" for one, value in part["exclusive"].items())
             console.print(
-                f"recall@50 is {part['swap_ratio']:.2f} times that of a swap; targets a shopper that only one finds: {only}"
+                f"recall@50 is {part['swap_ratio'].mean:.2f} times (95 %: {part['swap_ratio'].low:.2f} to {part['swap_ratio'].high:.2f}) "
+                f"that of a swap, the mean of {len(part['swap_recall'])}; targets a shopper that only one finds: {only}"
             )
+        for form, one in part.get("told", {}).items():
+            console.print(
+                f"{form}: {one['tokens']:.0f} tokens, raw {one['tokens_raw']:.0f}, {one['times_fewer']:.1f} times fewer "
+                f"(medians of {one['shoppers_counted']:.0f} shoppers)"
+            )
+        for pair, values in part.get("differences", {}).items():
+            shown = ", ".join(
+                f"{metric} {value.mean:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"
+                for metric, value in values.items()
+            )
+            console.print(f"{pair}: {shown}", markup=False, highlight=False)
         if "times_best_content" in part:
             console.print(
                 f"recall@50 is {part['times_best_content']:.2f} times the best content baseline's; {part['new_items']} new items"

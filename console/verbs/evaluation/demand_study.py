@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from agents.settings import AgentSettings, RuntimeKind
+from agents.runtime.weights import locate
+from agents.settings import AgentSettings, LocalSettings, RuntimeKind
+from agents.token_count import counter
 from console.settings import load_settings
+from console.verbs.evaluation.demand_agents import Known, judge_of
+from console.verbs.evaluation.demand_forms import Agent, HistoryForm
+from console.verbs.evaluation.demand_fused import Fusion
+from console.verbs.evaluation.demand_history import Teller
 from console.verbs.evaluation.demand_writing import Writer, shoppers_of
 from console.verbs.evaluation.purchases import moment_of, read_purchases
 from index.channels.behaviour import Behaviour
@@ -29,6 +35,7 @@ from index.evaluate.demand import (
     some,
     swapped,
     thin_task,
+    times,
     with_new,
 )
 from index.evaluate.metrics import bootstrap
@@ -47,8 +54,12 @@ if TYPE_CHECKING:
 __all__ = ["Study"]
 
 _THIN: Final = (1, 3, 5)
+# One swap of some hundred shoppers says little: which stranger somebody gets is chance.
+_SWAPS: Final = 5
 # Of the words' slate and of behaviour's when they are one list.
 _FUSED: Final = (1.0, 1.0)
+# More than the titles of any year.
+_ALL_CHARACTERS: Final = 40_000
 
 
 @dataclass(slots=True)
@@ -62,9 +73,12 @@ class Study:
     writer: Writer
     answers: Answers
     vectors: Any
+    forms: Sequence[HistoryForm]
+    known: Known | None
     queries: int
     seed: int
     tell: Callable[[str], None]
+    teller: Teller | None = None
 
     @classmethod
     def open(
@@ -76,10 +90,24 @@ class Study:
         *,
         queries: int,
         shoppers: int | None,
+        forms: Sequence[HistoryForm],
+        agents: Sequence[Agent],
         seed: int,
         tell: Callable[[str], None],
     ) -> Study:
         """Read the log, load the writer and index the titles.
+
+        Args:
+            events: The log.
+            catalog: Its items.
+            cutoff: Day that ends the histories.
+            student: A student's folder, or None for the runtime of the settings.
+            queries: Most demands of a shopper.
+            shoppers: Only so many.
+            forms: How the past is told; demands are measured with the first.
+            agents: Which take part for a prompted model.
+            seed: Of what is drawn.
+            tell: Told what is being done.
 
         Raises:
             NearlineError: of whichever of them cannot be had.
@@ -87,10 +115,11 @@ class Study:
         from agents import open_runtime  # noqa: PLC0415  # the model before the encoder, see agents.runtime.threads
 
         settings = load_settings()
-        agents = settings.agents
+        chosen_agents = frozenset(agents)
+        configured = settings.agents
         if student is not None:
             own = settings.agents.student.model_copy(update={"model": str(student)})
-            agents = AgentSettings.model_validate(
+            configured = AgentSettings.model_validate(
                 {"runtime": RuntimeKind.STUDENT, "student": own, "queries": queries}
             )
         moment = moment_of(cutoff)
@@ -103,15 +132,20 @@ class Study:
             task, listed = some(task, chosen), some(listed, chosen)
         tell("loading models")
         titles = [title for title, on in zip(bought.titles, task.offered, strict=True) if on and title]
-        writer = Writer(open_runtime(agents, titles), agents)
+        runtime = open_runtime(configured, titles)
         tell("encoding titles")
         encoder = open_encoder(settings.index.encoder)
         vectors = encoder.encode([title or "-" for title in bought.titles])
+        judge = judge_of(bought, vectors, encoder, moment) if Agent.JUDGE in chosen_agents else None
+        writer = Writer(runtime, configured, judge=judge)
+        known = Known(bought, cut.history, chosen_agents) if chosen_agents - {Agent.JUDGE} else None
         words = Lexical.build({"title": bought.titles})
         hybrid = Hybrid((words, Lexical.build({"whole": bought.titles}), Dense(encoder, vectors)), WEIGHTS)
-        return cls(bought, cut, task, listed, writer, Answers(hybrid), vectors, queries, seed, tell)
+        return cls(
+            bought, cut, task, listed, writer, Answers(hybrid), vectors, forms, known, queries, seed, tell
+        )
 
-    def report(self, *, thin: bool, form: int) -> dict[str, Any]:
+    def report(self, *, thin: bool, form: int, earlier: Sequence[Path] = ()) -> dict[str, Any]:
         """All figures."""
         behaviour = Behaviour.ease(self.cut.history)
         cosines = Behaviour.item_knn(self.cut.history)
@@ -125,6 +159,10 @@ class Study:
         both = self._write(self.listed) if self.writer.knows_the_catalogue else written
         report["LISTED"] = self._novel(self.listed, both, behaviour, cosines)
         report["NEW"] = self._new(both, behaviour)
+        if earlier:
+            report |= self._fused(written, both, behaviour, earlier)
+        if len(self.forms) > 1:
+            report["HISTORY"] = self._told(written)
         if thin:
             for products in _THIN:
                 report[f"THIN {products}"] = self._thin(products, behaviour, cosines)
@@ -133,11 +171,67 @@ class Study:
             report["writer"]["valid_unconstrained"] = self.writer.unconstrained(profiles)
         return report
 
-    def _write(self, task: Task) -> Written:
+    def _write(self, task: Task, form: HistoryForm | None = None) -> Written:
         titles = self.bought.titles
         self.writer.offer([title for title, on in zip(titles, task.offered, strict=True) if on and title])
-        users = task.users.tolist()
-        return self.writer.write(shoppers_of(task.shoppers, users, self.bought.log, titles), self.tell)
+        form = self.forms[0] if form is None else form
+        if form is HistoryForm.NEWEST:
+            shoppers = shoppers_of(task.shoppers, task.users.tolist(), self.bought.log, titles)
+            if self.known is not None:
+                shoppers = self.known.of(shoppers, task)
+            return self.writer.write(shoppers, self.tell)
+        return self.writer.reading(_ALL_CHARACTERS).write(
+            self._teller.tell(task, form, 0).shoppers, self.tell
+        )
+
+    def _fused(
+        self, written: Written, both: Written, behaviour: Behaviour, earlier: Sequence[Path]
+    ) -> dict[str, Any]:
+        fusion = Fusion(
+            self.bought, self.cut, self.vectors, self.answers, self.writer.settings,
+            queries=self.queries, seed=self.seed, tell=self.tell,
+        )  # fmt: skip
+        fusion.learn_from(earlier)
+        return {
+            f"{name}, fused by a ranker": fusion.report(
+                task,
+                demands,
+                {"U2Q": self._lists(task, demands.queries), "EASE^R": of_channel(behaviour, task)},
+            )
+            for name, task, demands in (("NOVEL", self.task, written), ("LISTED", self.listed, both))
+        }
+
+    def _told(self, written: Written) -> dict[str, Any]:
+        """The same shoppers with their pasts told in several ways."""
+        task, measured, told = self.task, {}, {}
+        for form in self.forms:
+            self.tell(f"demands from a past told as {form.value}")
+            demands = written if form is self.forms[0] else self._write(task, form)
+            name = f"U2Q, {form.value}"
+            measured[name] = measure(self._lists(task, demands.queries), task, seed=self.seed)
+            told[name] = self._teller.tell(task, form, self.writer.settings.profile_chars).figures()
+            told[name]["tokens_of_the_writer"] = float(np.mean([one.prompt_tokens for one in demands.sets]))
+        first = f"U2Q, {HistoryForm.RAW.value}"
+        return {
+            "shoppers": len(task.users),
+            "channels": {name: one.values for name, one in measured.items()},
+            "told": told,
+            "differences": {
+                f"{name} less {first}": {
+                    metric: bootstrap(one.each[metric] - measured[first].each[metric], seed=self.seed)
+                    for metric in ("NDCG@20", "NDCG@50", "Recall@50")
+                }
+                for name, one in measured.items()
+                if first in measured and name != first
+            },
+        }
+
+    @property
+    def _teller(self) -> Teller:
+        if self.teller is None:
+            count = counter(locate(LocalSettings()) / "tokenizer.json")
+            self.teller = Teller(self.bought, Behaviour.ease(self.cut.history), count)
+        return self.teller
 
     def _lists(self, task: Task, queries: Sequence[Sequence[str]], bought: Any = None) -> Rows:
         return slates(self.answers, [one[: self.queries] for one in queries], task, bought=bought)
@@ -146,11 +240,14 @@ class Study:
         self, task: Task, written: Written, behaviour: Behaviour, cosines: Behaviour
     ) -> dict[str, Any]:
         mine = self._lists(task, written.queries)
-        other = [written.queries[at] for at in swapped(len(written.queries), self.seed)]
+        swaps = [
+            self._lists(task, [written.queries[at] for at in swapped(len(written.queries), self.seed + turn)])
+            for turn in range(_SWAPS)
+        ]
         popular = Popularity.learn(self.cut.history, self.cut.cutoff)
         lists = {
             "U2Q": mine,
-            "U2Q swapped": self._lists(task, other),
+            "U2Q swapped": swaps[0],
             "EASE^R": of_channel(behaviour, task),
             "item-kNN": of_channel(cosines, task),
             "popularity": of_channel(popular, task),
@@ -172,7 +269,9 @@ class Study:
             for name, one in measured.items()
         }
         recall = {name: one.each["Recall@50"] for name, one in measured.items()}
-        report["swap_ratio"] = float(recall["U2Q"].mean() / max(recall["U2Q swapped"].mean(), 1e-9))
+        by_chance = [measure(rows, task, seed=self.seed).each["Recall@50"] for rows in swaps]
+        report["swap_recall"] = [float(one.mean()) for one in by_chance]
+        report["swap_ratio"] = times(recall["U2Q"], np.mean(by_chance, axis=0), seed=self.seed)
         report["fused_less_best"] = {
             name: bootstrap(recall["U2Q + EASE^R"] - recall[name], seed=self.seed)
             for name in ("U2Q", "EASE^R")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agents import AgentSettings, DemandSet, Runtime
+    from agents.judge import Judge
     from index.channels.purchases import Histories, Purchases
 
 __all__ = ["Writer", "Written", "shoppers_of"]
@@ -49,15 +50,21 @@ class Written:
 class Writer:
     """Writes demands with a runtime under settings."""
 
-    def __init__(self, runtime: Runtime, settings: AgentSettings) -> None:
+    def __init__(
+        self, runtime: Runtime, settings: AgentSettings, *, judge: Callable[[], Judge] | None = None
+    ) -> None:
         self._runtime = runtime
-        self._ladder = Ladder(runtime, settings.model_copy(update={"deadline": _PATIENCE_S}))
+        self._ladder = Ladder(runtime, settings.model_copy(update={"deadline": _PATIENCE_S}), judge=judge)
         self.settings = settings
 
     @property
     def knows_the_catalogue(self) -> bool:
         """Whether what is on offer changes what is written."""
         return isinstance(self._runtime, StudentRuntime)
+
+    def reading(self, characters: int) -> Writer:
+        """The same writer with other room for the shopper's profile."""
+        return Writer(self._runtime, self.settings.model_copy(update={"profile_chars": characters}))
 
     def offer(self, titles: Sequence[str]) -> None:
         """Tell a student what the catalogue has; other runtimes write what they like."""

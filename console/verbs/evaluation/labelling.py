@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from index.encoders.encoder import Encoder, Vectors
     from stream.judging import Shelf
 
-__all__ = ["HORIZON_DAYS", "LabelledSet", "Shoppers", "generated_set", "labelled_set", "measured"]
+__all__ = ["HORIZON_DAYS", "LabelledSet", "Shoppers", "generated_set", "labelled_set", "measured", "shelf_of"]
 
 HORIZON_DAYS: Final = 31
 """Days after the moment whose purchases are a shopper's next needs."""
@@ -110,7 +110,7 @@ def labelled_set(
     template = prompts.load(prompt)
     shown = tuple(phrase for phrase in template.phrases() if _belongs(phrase, shoppers))
     demands = label(titles, withheld, people, shown, template.rules, n=n, seed=seed, plain=plain)
-    shelf = _shelf(bought, vectors, encoder, moment, withheld=frozenset(withheld))
+    shelf = shelf_of(bought, vectors, encoder, moment, withheld=frozenset(withheld))
     return LabelledSet(demands, people, shelf, shown, template.rules)
 
 
@@ -167,7 +167,7 @@ def generated_set(
     prompt = prompts.load(settings.prompt)
     faults = faults_of(titles, people, demands, prompt.phrases())
     made = [Labelled(at, query, fault, "") for (at, query), fault in zip(demands, faults, strict=True)]
-    shelf = _shelf(bought, vectors, encoder, moment, withheld=frozenset())
+    shelf = shelf_of(bought, vectors, encoder, moment, withheld=frozenset())
     return LabelledSet(made, people, shelf, prompt.phrases(), prompt.rules)
 
 
@@ -246,9 +246,10 @@ class _Rows:
         return float(self._popularity[self._kept[row]])
 
 
-def _shelf(
+def shelf_of(
     bought: Bought, vectors: Vectors, encoder: Encoder, moment: int, *, withheld: frozenset[str]
 ) -> Shelf:
+    """The shop at a moment as a judge asks it; items ``withheld`` are not in its catalogue."""
     import numpy as np  # noqa: PLC0415
 
     from index.channels.behaviour import Behaviour  # noqa: PLC0415

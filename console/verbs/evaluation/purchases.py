@@ -30,12 +30,14 @@ class Bought:
         rejects: By reason, how many orders were left out.
         titles: By the item's number; "" where unknown.
         category: (items,) the number of each item's category, -1 where unknown; None without categories.
+        category_names: By the category's number.
     """
 
     log: Purchases
     rejects: Counter[str]
     titles: list[str]
     category: npt.NDArray[np.int64] | None
+    category_names: tuple[str, ...] = ()
 
     def vectors(self) -> Vectors | None:
         """(items, d) of the titles by the configured encoder; None without titles."""
@@ -66,7 +68,7 @@ def read_purchases(events: Path, catalog: Path | None, *, known_before: int | No
     """Read a file of purchases.
 
     Args:
-        events: A CSV file of Online Retail, or events as .jsonl, .jsonl.gz or .parquet.
+        events: A CSV file of Online Retail, events as .jsonl, .jsonl.gz or .parquet, or ``completejourney``.
         catalog: The items of a file of one's own events.
         known_before: UTC milliseconds; items read as they did before, where the dataset can tell.
 
@@ -86,20 +88,20 @@ def read_purchases(events: Path, catalog: Path | None, *, known_before: int | No
     names = [str(row.get("category") or "") for row in known]
     codes = {name: code for code, name in enumerate(dict.fromkeys(name for name in names if name))}
     category = np.array([codes.get(name, -1) for name in names], dtype=np.int64) if codes else None
-    return Bought(orders.log, orders.rejects, [str(row.get("title") or "") for row in known], category)
+    return Bought(orders.log, orders.rejects, [str(row.get("title") or "") for row in known], category, tuple(codes))
 
 
 def _items(
     dataset: Any, events: Path, catalog: Path | None, known_before: int | None
 ) -> dict[str, dict[str, Any]]:
     """The items by id; of a shop's invoices as they read before a moment, then those sold only later."""
-    from stream.datasets import OnlineRetail  # noqa: PLC0415
+    from stream.datasets import CompleteJourney, OnlineRetail  # noqa: PLC0415
 
     items: dict[str, dict[str, Any]] = {}
     if isinstance(dataset, OnlineRetail) and known_before is not None:
         for row in OnlineRetail(events, known_before=known_before).catalog():
             items[row["item_id"]] = row
-    if catalog is not None or isinstance(dataset, OnlineRetail):
+    if catalog is not None or isinstance(dataset, OnlineRetail | CompleteJourney):
         for row in dataset.catalog():
             items.setdefault(str(row.get("item_id", "")), row)
     items.pop("", None)

@@ -33,6 +33,7 @@ def set_up_logging(verbose: bool = False) -> None:
         "aiokafka",
         "kafka",
         "httpx",
+        "httpx2",
         "openai",
         "sentence_transformers",
         "transformers",

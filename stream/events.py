@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, cast, get_a
 
 import msgspec
 
+from stream.cloud_events import ENVELOPE_MARK, EnvelopeError, event_inside
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -27,6 +29,7 @@ __all__ = [
     "EventType",
     "Limits",
     "clean_text",
+    "event_struct",
 ]
 
 
@@ -153,6 +156,13 @@ def _within(name: str, kind: Any, limits: Limits) -> Any:
     return Annotated[plain, bounds[name]] | None if none else Annotated[plain, bounds[name]]
 
 
+def event_struct(limits: Limits | None = None) -> type:
+    """The type that sound events are decoded to, of a topic without names or a type of its own."""
+    limits = limits or Limits()
+    spec = [(name, _within(name, kind, limits), *default) for name, kind, *default in _FIELDS]
+    return msgspec.defstruct("Event", spec, kw_only=True)
+
+
 def _decoder(spec: list[tuple[Any, ...]], fields: Mapping[str, str] | None) -> Callable[[bytes], Event]:
     """Decodes one kind of event; ``fields`` are the names that the topic uses for ours."""
     struct = msgspec.defstruct(
@@ -170,10 +180,10 @@ class EventDecoder:
 
     ``fields`` maps our field names to the topic's (``{"user_id": "uid"}``), so that a topic that
     exists already can be consumed as it is. ``event_type`` is the type of all its events where
-    they do not say it themselves.
+    they do not say it themselves. An event may come in a CloudEvents envelope (:mod:`stream.cloud_events`).
     """
 
-    __slots__ = ("_decode", "_decode_sound", "_limits", "fields_dropped")
+    __slots__ = ("_decode", "_decode_sound", "_limits", "_names", "_typed", "cloud_events", "fields_dropped")
 
     def __init__(
         self,
@@ -186,10 +196,13 @@ class EventDecoder:
             ("type", str, event_type) if event_type and field[0] == "type" else field for field in _FIELDS
         ]
         self._limits = limits = limits or Limits()
+        self._names = dict(fields or {})
+        self._typed = bool(event_type)
         self._decode = _decoder(spec, fields)
         bounded = [(name, _within(name, kind, limits), *default) for name, kind, *default in spec]
         self._decode_sound = _decoder(bounded, fields)
         self.fields_dropped = 0
+        self.cloud_events = 0
 
     def decode(self, value: bytes | None, now: int) -> Event:
         """The event in ``value``, valid in every field; ``now``, in milliseconds, is where the future begins.
@@ -229,7 +242,18 @@ class EventDecoder:
             event.query = clean_text(event.query, limits.max_query_chars) or None
         return event if event.query or event.type != "search" else None
 
-    def _examine(self, value: bytes | None, now: int) -> Event:
+    def _unwrap(self, value: bytes, now: int) -> Event:
+        """The event in a CloudEvents envelope."""
+        try:
+            inside = event_inside(value, self._names, typed=self._typed)
+        except EnvelopeError as error:
+            detail = f"a CloudEvents envelope: {error}"
+            raise DefectiveEventError(Defect.WRONG_TYPE, detail) from None
+        event = self._sound(inside, now) or self._examine(inside, now, wrapped=True)
+        self.cloud_events += 1
+        return event
+
+    def _examine(self, value: bytes | None, now: int, *, wrapped: bool = False) -> Event:
         """What :meth:`decode` does, step by step: for what is unusual, or has something wrong with it."""
         limits = self._limits
         if not value:
@@ -241,6 +265,8 @@ class EventDecoder:
         try:
             event = self._decode(value)
         except msgspec.ValidationError as error:
+            if not wrapped and ENVELOPE_MARK in value:
+                return self._unwrap(value, now)
             raise DefectiveEventError(Defect.WRONG_TYPE, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DefectiveEventError(Defect.MALFORMED, str(error)) from None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from stream.settings import KafkaSettings
 
-__all__ = ["Outbox", "partition_of"]
+__all__ = ["Outbox", "Record", "partition_of"]
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,8 @@ def partition_of(user: str, partitions: int) -> int:
     return int(murmur2(user.encode()) & 0x7FFFFFFF) % partitions
 
 
-_Record: TypeAlias = tuple[bytes | None, bytes]  # key, value
+_Headers: TypeAlias = "Sequence[tuple[str, bytes]]"
+Record: TypeAlias = "tuple[bytes | None, bytes] | tuple[bytes | None, bytes, _Headers]"  # key, value, headers
 
 
 class _Sent(NamedTuple):
@@ -45,7 +46,7 @@ class _Sent(NamedTuple):
 
     topic: str
     partition: int | None
-    records: Sequence[_Record]
+    records: Sequence[Record]
     future: asyncio.Future[object]
 
 
@@ -92,14 +93,14 @@ class Outbox:
             raise broker_unavailable(self._kafka, error) from error
         return producer
 
-    async def send(self, topic: str, value: bytes, key: str | None) -> None:
+    async def send(self, topic: str, value: bytes, key: str | None, headers: _Headers = ()) -> None:
         """Put a record into the next request to the broker."""
-        records = ((key.encode() if key is not None else None, value),)
+        records = ((key.encode() if key is not None else None, value, headers),)
         future, _ = await self._send(topic, None, records)
         self._unacknowledged.append(_Sent(topic, None, records, future))
 
-    async def send_all(self, topic: str, partition: int, records: Sequence[_Record]) -> None:
-        """Send records, as (key, value), to one partition in their order; the topic's partitions are gone round.
+    async def send_all(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Send records, as (key, value) or with headers, to one partition in their order; the topic's partitions are gone round.
 
         Put together here, a record costs a twentieth of what it costs when the producer is handed it alone.
         """
@@ -152,7 +153,7 @@ class Outbox:
         return self._producer
 
     async def _send(
-        self, topic: str, partition: int | None, records: Sequence[_Record]
+        self, topic: str, partition: int | None, records: Sequence[Record]
     ) -> tuple[asyncio.Future[object], int]:
         """Hand the first records to the producer, however long the broker is away; say how many it was.
 
@@ -163,11 +164,11 @@ class Outbox:
         while True:
             try:
                 if partition is None:
-                    key, value = records[0]
-                    return await producer.send(topic, value, key=key), 1
+                    key, value, *headers = records[0]
+                    return await producer.send(topic, value, key=key, headers=_list(headers)), 1
                 batch = producer.create_batch()
-                for key, value in records:
-                    if batch.append(key=key, value=value, timestamp=None) is None:
+                for key, value, *headers in records:
+                    if batch.append(key=key, value=value, timestamp=None, headers=_list(headers)) is None:
                         break  # full; the first always fits
                 taken: int = batch.record_count()
                 return await producer.send_batch(batch, topic, partition=partition), taken
@@ -177,3 +178,8 @@ class Outbox:
                 log.warning("the broker is away (%r); trying again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def _list(headers: list[_Headers]) -> list[tuple[str, bytes]]:
+    """The third part of a record, as aiokafka wants it."""
+    return list(headers[0]) if headers else []

@@ -59,6 +59,7 @@ class Trace(msgspec.Struct):
         timings_ms: milliseconds by stage.
         features: names of the candidates' features, in their order.
         pool: how many items each channel found, and all together.
+        trace_id: of the OpenTelemetry trace, 32 hexadecimal digits; empty where the slate is not traced.
     """
 
     schema: int
@@ -79,6 +80,7 @@ class Trace(msgspec.Struct):
     note: str = ""
     features: list[str] = msgspec.field(default_factory=list)
     pool: dict[str, int] = msgspec.field(default_factory=dict)
+    trace_id: str = ""
 
 
 class Outcome(StrEnum):
@@ -138,6 +140,10 @@ class SlateStore:
         """Key of a shopper's last inferred demands (internal)."""
         return f"{self._prefix}demands:{user}"
 
+    def traced_key(self, trace_id: str) -> str:
+        """Key of the chain of the slate that a trace led to."""
+        return f"{self._prefix}traced:{trace_id}"
+
     def popular_key(self, category: str) -> str:
         """Key of what to show of a category when there is no slate; the empty category is all."""
         return f"{self._prefix}popular:{category}"
@@ -170,11 +176,14 @@ class SlateStore:
                 pipe.eval(_COMPARE_AND_SET, 1, key, version, msgspec.json.encode(value), ttl)
             if written.demands is not None:
                 pipe.set(self.demands_key(user), written.demands, ex=self._settings.cached_demands_ttl_s)
+            if written.trace.trace_id:
+                # Beside the shopper's newest chain, so that it is found after the next slate too.
+                pipe.set(self.traced_key(written.trace.trace_id), msgspec.json.encode(written.trace), ex=ttl)
         results = await pipe.execute()
         wrote, place = [], 0
         for written in batch:
             wrote.append(bool(results[place + 1]))
-            place += 3 if written.demands is not None else 2
+            place += 2 + (written.demands is not None) + bool(written.trace.trace_id)
         return wrote
 
     async def slate(self, user: str) -> Slate | None:
@@ -185,6 +194,11 @@ class SlateStore:
     async def trace(self, user: str) -> Trace | None:
         """The chain of a shopper's slate; None if there is none."""
         data = await self._redis.get(self.trace_key(user))
+        return msgspec.json.decode(data, type=Trace) if data is not None else None
+
+    async def traced(self, trace_id: str) -> Trace | None:
+        """The chain of the slate that a trace led to; None if there is none, or none any more."""
+        data = await self._redis.get(self.traced_key(trace_id))
         return msgspec.json.decode(data, type=Trace) if data is not None else None
 
     async def publish_popular(self, by_category: dict[str, list[SlateCandidate]], made_at: int) -> None:

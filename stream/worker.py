@@ -7,27 +7,36 @@ import gc
 import logging
 import os
 import signal
+import socket
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nearline import NearlineError
+from nearline import NearlineError, __version__
 from stream.embedded.ports import require_free
 from stream.faust_app import NearlineApp, make_app
 from stream.kafka_clients import check_broker
+from stream.logs import use_format
+from stream.metrics.heartbeat import HEARTBEAT_SCHEMA, Beat, Heartbeat
+from stream.metrics.worker import CONTENT_TYPE, WorkerMetrics
 from stream.redis_client import connect_redis
 from stream.topics import create_topics
+from stream.tracing import open_tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from agents.settings import AgentSettings
     from index.settings import IndexSettings
+    from stream.replay.wire.plan import Plan
     from stream.settings import StreamSettings
 
 __all__ = ["Role", "Worker", "run_worker"]
 
 log = logging.getLogger(__name__)
+
+
+_UNKNOWN: dict[str, str | None] = dict.fromkeys(("rules", "index", "model", "prompt"))
 
 
 class Role(StrEnum):
@@ -40,8 +49,16 @@ class Role(StrEnum):
 class Worker:
     """Holds what the roles of one process share: the app, health, and the first fatal error."""
 
-    def __init__(self, stream: StreamSettings, agents: AgentSettings, index: IndexSettings) -> None:
+    def __init__(
+        self,
+        stream: StreamSettings,
+        agents: AgentSettings,
+        index: IndexSettings,
+        roles: Collection[Role] = (),
+        plan: Plan | None = None,
+    ) -> None:
         self.stream = stream
+        self.plan = plan
         self.agents = agents
         self.index = index
         self.failure: BaseException | None = None
@@ -49,6 +66,33 @@ class Worker:
         self.app: NearlineApp = make_app(stream, "nearline")
         self.readiness: dict[str, Any] = {}
         self.statistics: dict[str, Any] = {}
+        self.name = name_of(stream)
+        self.roles = sorted(roles)
+        self.metrics = WorkerMetrics(self.name, self.roles, self.readiness)
+        self.versions: dict[str, Callable[[], str | None]] = {}
+        self.tracing = open_tracing(stream.tracing, self.name)
+
+    @property
+    def url(self) -> str:
+        """Where health, numbers and metrics are; by the machine's name where the worker listens on all addresses."""
+        host, port = self.stream.web.host, self.stream.web.port
+        if host in {"0.0.0.0", "::"}:  # noqa: S104  # compared, not bound
+            host = socket.gethostname()
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def beat(self) -> Beat:
+        """The heartbeat of now."""
+        named = {name: read() for name, read in self.versions.items()}
+        return Beat(
+            schema=HEARTBEAT_SCHEMA,
+            worker=self.name,
+            at=int(time.time() * 1000),
+            started_at=int(self.started_at * 1000),
+            roles=list(self.roles),
+            url=self.url,
+            versions={**_UNKNOWN, "nearline": __version__, **named},
+            metrics=self.metrics.read().values,
+        )
 
     def fail(self, error: BaseException) -> None:
         """End the worker cleanly because of ``error``, which :func:`run_worker` then raises."""
@@ -58,42 +102,68 @@ class Worker:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def name_of(stream: StreamSettings) -> str:
+    """A worker's name: machine and port, so that a worker started again is the same one."""
+    return f"{socket.gethostname()}-{stream.web.port}"
+
+
 def run_worker(
-    stream: StreamSettings, agents: AgentSettings, index: IndexSettings, roles: Collection[Role]
+    stream: StreamSettings,
+    agents: AgentSettings,
+    index: IndexSettings,
+    roles: Collection[Role],
+    plan: Plan | None = None,
 ) -> None:
-    """Run a worker until SIGTERM or SIGINT; return after a clean shutdown.
+    """Run a worker until SIGTERM or SIGINT; return after a clean shutdown. With a ``plan`` it works on a replay.
 
     Raises:
         NearlineError: a broker, Redis, model or index is missing, the port of health is taken, or an
             operator must choose.
     """
+    use_format(stream.logs, name_of(stream))
     require_free(stream.web.port, purpose="Health over HTTP (stream.web.port)")
     asyncio.run(_preflight(stream))
     created = create_topics(stream.kafka)
     if created:
         log.info("created topics %s", ", ".join(created))
-    worker = Worker(stream, agents, index)
+    worker = Worker(stream, agents, index, roles, plan)
+    worker.app.service(Heartbeat(stream.redis, worker.name, worker.beat))
+    if plan is not None:
+        from stream.replay.wire.roles import add_replayed  # noqa: PLC0415  # a worker loads only what its roles need
+
+        add_replayed(worker, plan, roles)
+    else:
+        _add_roles(worker, roles)
+    _add_pages(worker)
+    quieten_collector()
+    try:
+        worker.app.finalize()
+        worker.app.worker_init_post_autodiscover()
+        faust_worker = worker.app.Worker(
+            loglevel=None, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True
+        )
+        faust_worker.spinner = None  # it would write control characters between the lines of the log
+        faust_worker.execute_from_commandline()
+    except SystemExit as ended:
+        if ended.code and worker.failure is None:
+            _reraise(ended)
+    finally:
+        if worker.tracing is not None:
+            worker.tracing.close()
+    if worker.failure is not None:
+        raise worker.failure
+
+
+def _add_roles(worker: Worker, roles: Collection[Role]) -> None:
+    """The live roles; a worker loads only what they need."""
     if Role.GATE in roles:
-        from stream.gate.role import add_gate  # noqa: PLC0415  # a worker loads only what its roles need
+        from stream.gate.role import add_gate  # noqa: PLC0415
 
         add_gate(worker)
     if Role.INFER in roles:
         from stream.infer.role import add_infer  # noqa: PLC0415
 
         add_infer(worker)
-    _add_pages(worker)
-    quieten_collector()
-    try:
-        worker.app.finalize()
-        worker.app.worker_init_post_autodiscover()
-        worker.app.Worker(
-            loglevel=None, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True
-        ).execute_from_commandline()
-    except SystemExit as ended:
-        if ended.code and worker.failure is None:
-            _reraise(ended)
-    if worker.failure is not None:
-        raise worker.failure
 
 
 def _reraise(ended: SystemExit) -> NoReturn:
@@ -141,3 +211,7 @@ def _add_pages(worker: Worker) -> None:
     @worker.app.page("/stats")  # type: ignore[untyped-decorator]
     async def stats(web: Any, _request: Any) -> Any:
         return web.json({name: read() for name, read in worker.statistics.items()})
+
+    @worker.app.page("/metrics")  # type: ignore[untyped-decorator]
+    async def metrics(web: Any, _request: Any) -> Any:
+        return web.text(worker.metrics.exposition(), content_type=CONTENT_TYPE)

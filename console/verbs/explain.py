@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,25 +14,33 @@ from rich.text import Text
 from console.errors import ConsoleError
 
 if TYPE_CHECKING:
+    from stream.settings import StreamSettings
     from stream.slates import Trace
 
 
 def explain(
-    user: Annotated[str, typer.Argument(help="The shopper.")],
+    user: Annotated[str | None, typer.Argument(help="The shopper.")] = None,
     item: Annotated[str | None, typer.Argument(help="One item of the slate; all if not given.")] = None,
+    trace_id: Annotated[
+        str | None,
+        typer.Option("--trace", help="The slate that an OpenTelemetry trace led to, in place of USER."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole chain as JSON.")] = False,
 ) -> None:
     """Print the chain of a slate: events, trigger, prompt, demands, ranks, timings."""
     from console.output import print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
-    from console.verbs.slate import read_slate  # noqa: PLC0415
 
-    _, trace = asyncio.run(read_slate(load_settings().stream, user))
-    if trace is None:
+    if (user is None) == (trace_id is None):
         raise ConsoleError(
-            f"The slate of {user!r} has no trace any more.",
-            way_out="Traces live as long as slates; read it sooner.",
+            "Expected a shopper or a trace, and not both.",
+            way_out="`nearline explain USER`, or `nearline explain --trace ID`.",
         )
+    stream = load_settings().stream
+    trace = asyncio.run(
+        _chain_of_user(stream, user) if user is not None else _chain_of_trace(stream, trace_id or "")
+    )
+    user = trace.user
     chosen = [(place, c) for place, c in enumerate(trace.candidates, 1) if item in {None, c["item"]}]
     if item is not None and not chosen:
         raise ConsoleError(
@@ -42,6 +51,42 @@ def explain(
         print_json(trace if item is None else {"user": user, "position": chosen[0][0], **chosen[0][1]})
         return
     print_chain(trace, chosen)
+
+
+async def _chain_of_user(stream: StreamSettings, user: str) -> Trace:
+    from console.verbs.slate import read_slate  # noqa: PLC0415
+
+    _, trace = await read_slate(stream, user)
+    if trace is None:
+        raise ConsoleError(
+            f"The slate of {user!r} has no trace any more.",
+            way_out="Traces live as long as slates; read it sooner.",
+        )
+    return trace
+
+
+async def _chain_of_trace(stream: StreamSettings, trace_id: str) -> Trace:
+    from stream.redis_client import connect_redis  # noqa: PLC0415
+    from stream.slates import SlateStore  # noqa: PLC0415
+
+    wanted = trace_id.strip().lower()
+    if not re.fullmatch("[0-9a-f]{32}", wanted):
+        raise ConsoleError(
+            f"{trace_id!r} is no trace id.",
+            way_out="It is 32 hexadecimal digits; your tracing tool shows it.",
+        )
+    redis = await connect_redis(stream.redis)
+    try:
+        trace = await SlateStore(redis, stream.redis.prefix, stream.slates).traced(wanted)
+    finally:
+        await redis.aclose()
+    if trace is None:
+        raise ConsoleError(
+            f"No slate of trace {wanted} is kept.",
+            way_out="It led to none (its trigger was overtaken), was not sampled, or is older than "
+            f"stream.slates.ttl_s ({stream.slates.ttl_s} s).",
+        )
+    return trace
 
 
 def print_chain(trace: Trace, chosen: list[tuple[int, dict[str, Any]]], most: int = 10) -> None:
@@ -59,6 +104,7 @@ def print_chain(trace: Trace, chosen: list[tuple[int, dict[str, Any]]], most: in
     console.print(
         Text(
             f"Trigger {trace.trigger}: rule {fired['rule']} (rules {fired['rules']}) fired on event {fired['event_id']}."
+            + (f" Trace {trace.trace_id}." if trace.trace_id else "")
         )
     )
     prompt = trace.prompt

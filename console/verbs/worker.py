@@ -16,9 +16,13 @@ def worker(
     port: Annotated[
         int | None, typer.Option(help="Port of health and readiness, in place of the configured one.")
     ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Plan of a replay to work on; `nearline replay CAPTURE --wire` gives it."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
-    """Run a worker until SIGTERM or Ctrl-C. Health: /health/live, /health/ready, /stats."""
+    """Run a worker until SIGTERM or Ctrl-C. Health: /health/live, /health/ready, /stats, /metrics."""
     from console.output import set_up_logging  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
     from stream.worker import Role, run_worker  # noqa: PLC0415
@@ -37,4 +41,9 @@ def worker(
         stream.gate.rules = rules
     if port is not None:
         stream.web.port = port
-    run_worker(stream, settings.agents, settings.index, {Role(name) for name in names})
+    plan = None
+    if replay is not None:
+        from stream.replay.wire.plan import Plan  # noqa: PLC0415
+
+        plan = Plan.load(replay)
+    run_worker(stream, settings.agents, settings.index, {Role(name) for name in names}, plan)

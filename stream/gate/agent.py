@@ -10,23 +10,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from copy import copy
 from typing import TYPE_CHECKING
 
 from stream.errors import FencedError
 from stream.gate.rules.in_force import begin, follow
 from stream.gate.state.accounting import Accounting
+from stream.metrics.gate import GateTally
 from stream.redis_client import patiently
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from stream.gate.gate import Arrival, Gate, Partition
+    from stream.gate.gate import Arrival, Gate, Outcome, Partition
     from stream.gate.rules.conditions import CompiledRules
     from stream.gate.rules.in_force import InForce
     from stream.gate.rules.live import LiveRules
     from stream.gate.state.checkpoint import CheckpointStore
-    from stream.outbox import Outbox
+    from stream.outbox import Outbox, Record
     from stream.settings import GateSettings, KafkaSettings
+    from stream.tracing import Tracing
 
 __all__ = ["GateAgent"]
 
@@ -50,15 +53,19 @@ class GateAgent:
         rules: LiveRules,
         kafka: KafkaSettings,
         settings: GateSettings,
+        tracing: Tracing | None = None,
     ) -> None:
         self._gate = gate
-        self._store = store
+        self.store = store
         self._outbox = outbox
         self._rules = rules
         self._triggers_topic = kafka.triggers_topic
         self._dead_topic = kafka.dead_topic
         self._most_bytes = settings.max_memory_mb * 2**20
         self._partitions: dict[int, Partition] = {}
+        self._baselines: dict[int, Accounting] = {}
+        self.tally = GateTally()
+        self._tracing = tracing
         self._written: dict[int, dict[str, int]] = {}
         self._confirmed: dict[int, float] = {}
         # Long before the broker may give a silent worker's partitions to another.
@@ -71,6 +78,15 @@ class GateAgent:
     def owned(self) -> list[int]:
         """The partitions this worker owns."""
         return sorted(self._partitions)
+
+    @property
+    def partitions(self) -> Mapping[int, Partition]:
+        """State of the owned partitions, for who only reads."""
+        return self._partitions
+
+    def counted_since(self, number: int) -> Accounting:
+        """What became of an owned partition's events since this worker took it over."""
+        return self._partitions[number].counts - self._baselines[number]
 
     def accounting(self) -> Accounting:
         """What became of the events of the owned partitions, up to now."""
@@ -108,20 +124,25 @@ class GateAgent:
         async with self._lock:
             began = time.monotonic()
             partition = await patiently(
-                f"taking over partition {number}", lambda: self._store.take_over(number)
+                f"taking over partition {number}", lambda: self.store.take_over(number)
             )
             self._written.pop(number, None)
-            in_force = partition.in_force
-            if in_force is None:
-                # Fresh, or of a checkpoint that does not say. Whoever comes after must know.
-                partition.settled = not partition.offsets
-                await self._change(partition, self._rules.seed if partition.offsets else self._rules.newest)
-            else:
-                partition.rules = await patiently("reading rules", lambda: self._rules.of(in_force))
+            await self._enter(partition)
             self._confirmed[number] = began
+            self._baselines[number] = copy(partition.counts)
             self._partitions[number] = partition
             log.info("partition %d is ours, generation %d", number, partition.epoch)
             return partition
+
+    async def _enter(self, partition: Partition) -> None:
+        """Bring a partition that was just taken over under the rules of its checkpoint."""
+        in_force = partition.in_force
+        if in_force is None:
+            # Fresh, or of a checkpoint that does not say. Whoever comes after must know.
+            partition.settled = not partition.offsets
+            await self._change(partition, self._rules.seed if partition.offsets else self._rules.newest)
+        else:
+            partition.rules = await patiently("reading rules", lambda: self._rules.of(in_force))
 
     async def hand_over(self, numbers: Iterable[int]) -> None:
         """Write a last checkpoint of these partitions and forget them."""
@@ -151,16 +172,23 @@ class GateAgent:
             known = partition.users
             missing = {user for a in batch if (user := a.event.user_id) is not None and user not in known}
             if missing:
-                await patiently("loading shoppers", lambda: self._store.load(partition, missing))
-            outcome = self._gate.apply(partition, batch, _now_ms())
+                await patiently("loading shoppers", lambda: self.store.load(partition, missing))
+            outcome = self._evaluate(partition, batch)
+            self.tally.batch(outcome, _now_ms())
             await self._outbox.send_all(self._dead_topic, number, outcome.dead)
-            await self._outbox.send_all(self._triggers_topic, number, outcome.triggers)
+            triggers: Sequence[Record] = outcome.triggers
+            if self._tracing is not None:
+                triggers = self._tracing.triggers(outcome, number, _now_ms())
+            await self._outbox.send_all(self._triggers_topic, number, triggers)
             if self.memory_bytes > self._most_bytes:
                 # Catching up, a worker meets more shoppers between two checkpoints than it may hold.
                 try:
                     await self._checkpoint()
                 except FencedError as error:
                     self._fenced = error  # the next checkpoint tells the source
+
+    def _evaluate(self, partition: Partition, batch: Sequence[Arrival]) -> Outcome:
+        return self._gate.apply(partition, batch, _now_ms())
 
     def settle(self, number: int, epoch: int) -> None:
         """Take note that all that an earlier owner may have applied is applied; the rules may change now."""
@@ -217,7 +245,7 @@ class GateAgent:
         if now - self._confirmed.get(number, 0.0) <= self._lease_s:
             return True
         try:
-            await patiently("asking whose a partition is", lambda: self._store.confirm(partition))
+            await patiently("asking whose a partition is", lambda: self.store.confirm(partition))
         except FencedError as error:
             self._fenced = error  # the next checkpoint tells the source
             self._partitions.pop(number, None)
@@ -243,6 +271,7 @@ class GateAgent:
                 self._partitions.pop(partition.number, None)
                 raise
         self.checkpointed_at = time.monotonic()
+        self.tally.checkpoints.note(self.checkpointed_at - began)
         self._forget_idle()
         return self.checkpointed_at - began
 
@@ -256,7 +285,7 @@ class GateAgent:
         began = time.monotonic()
         await patiently(
             f"writing the checkpoint of partition {partition.number}",
-            lambda: self._store.write(partition, _now_ms(), clean=clean, change=change),
+            lambda: self.store.write(partition, _now_ms(), clean=clean, change=change),
         )
         self._confirmed[partition.number] = began
         self._written[partition.number] = dict(partition.offsets)
@@ -267,5 +296,7 @@ class GateAgent:
         if held > self._most_bytes:
             # Not just below, or there would be as much to do at every checkpoint.
             keep = _KEPT_SHARE * self._most_bytes / held
+            before = self.users_in_memory
             for partition in self._partitions.values():
                 partition.forget_idle(int(partition.memory_bytes * (1 - keep)))
+            self.tally.evicted += before - self.users_in_memory

@@ -6,8 +6,9 @@ a function of the events applied, in their order. The shell around it is :mod:`s
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # msgspec resolves the annotation at run time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 import msgspec
 
@@ -20,13 +21,13 @@ from stream.gate.state.recent import fingerprint
 from stream.triggers import encode_trigger, trigger_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from stream.gate.rules.conditions import CompiledRules
     from stream.gate.rules.in_force import InForce
     from stream.settings import GateSettings
 
-__all__ = ["Arrival", "Bounds", "Gate", "MergeKey", "Outcome", "Partition"]
+__all__ = ["Arrival", "Bounds", "Fired", "Gate", "MergeKey", "Outcome", "Partition"]
 
 # Conditions per category or session have counts for every category and session. A shopper with more than these has
 # those that no longer matter forgotten whenever there is a new one.
@@ -43,7 +44,8 @@ class Arrival(msgspec.Struct, gc=False):
     """One record of an event topic, decoded.
 
     ``key`` is its place in the merge of the partition's topics (:mod:`stream.gate.merge`); it never
-    falls along a topic. ``event`` is what it says, or what is wrong with it.
+    falls along a topic. ``event`` is what it says, or what is wrong with it. ``headers`` are the record's,
+    where traces are wanted.
     """
 
     key: MergeKey
@@ -52,6 +54,7 @@ class Arrival(msgspec.Struct, gc=False):
     event: Event | DefectiveEventError
     value: bytes | None
     sent_at: int
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +128,25 @@ class Partition:
             self.state_bytes -= self.users.pop(user).size
 
 
+class Fired(NamedTuple):
+    """Which rule a trigger is of, its id, and the event that it fired on."""
+
+    rule: str
+    trigger: str
+    arrival: Arrival
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What a batch led to, as (key, value) of the records to publish: triggers by shopper, dead events without key."""
+    """What a batch led to, as (key, value) of the records to publish: triggers by shopper, dead events without key.
+
+    ``fired`` says of each trigger, and ``reasons`` of each dead event, what it comes from.
+    """
 
     triggers: list[tuple[bytes | None, bytes]] = field(default_factory=list)
     dead: list[tuple[bytes | None, bytes]] = field(default_factory=list)
+    fired: list[Fired] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
 
 class Gate:
@@ -220,7 +236,7 @@ class Gate:
             key = user.encode()
             for place, firing in enumerate(fired):
                 head: dict[str, object] = {
-                    "id": trigger_id(user, firing.rule, firing.ordinal),
+                    "id": (id_ := trigger_id(user, firing.rule, firing.ordinal)),
                     "rule": firing.rule,
                     "rules": rules.version,
                     "user": user,
@@ -231,6 +247,7 @@ class Gate:
                     "made_at": now,
                 }
                 outcome.triggers.append((key, encode_trigger(head, recent, ledger)))
+                outcome.fired.append(Fired(firing.rule, id_, arrival))
             partition.counts.triggers += len(fired)
 
     @staticmethod
@@ -240,3 +257,4 @@ class Gate:
         partition.counts.dead += 1
         origin = Origin(arrival.topic, partition.number, arrival.offset)
         outcome.dead.append((None, dead_record(arrival.value, origin, reason, detail, now)))
+        outcome.reasons.append(reason)

@@ -19,6 +19,7 @@ from stream.gate.rules.live import POLL_S, LiveRules
 from stream.gate.rules.ruleset import DEFAULT_RULES, parse_rules, read_rules
 from stream.gate.source import EventSource
 from stream.gate.state.checkpoint import CheckpointStore
+from stream.metrics.gate import GateReadings
 from stream.redis_client import TRANSIENT, patiently
 from stream.role import Role
 
@@ -33,8 +34,8 @@ __all__ = ["GateRole", "add_gate"]
 log = logging.getLogger(__name__)
 
 
-def add_gate(worker: Worker) -> None:
-    """Let ``worker`` turn events into triggers.
+def add_gate(worker: Worker, kind: type[GateRole] | None = None) -> None:
+    """Let ``worker`` turn events into triggers, as ``kind`` of role; the live one if not given.
 
     Raises:
         RulesError: the rules file is wrong.
@@ -45,7 +46,7 @@ def add_gate(worker: Worker) -> None:
     for warning in parse_rules(text, str(source)).warnings():
         log.warning("%s", warning)
     channel = worker.app.channel(maxsize=4)
-    role = GateRole(worker, text, str(source), _categories(worker.index), channel)
+    role = (kind or GateRole)(worker, text, str(source), _categories(worker.index), channel)
     worker.app.service(role)
 
     @worker.app.agent(channel, name="gate")  # type: ignore[untyped-decorator]
@@ -76,6 +77,7 @@ class GateRole(Role):
     agent: GateAgent
     source: EventSource
     rules: LiveRules
+    _future_from: int | None = None
 
     def __init__(
         self,
@@ -92,15 +94,32 @@ class GateRole(Role):
     async def begin(self) -> None:
         """Read the rules, then the events."""
         worker, stream = self._worker, self._worker.stream
-        self.rules = LiveRules(RuleBook(self.redis, stream.redis.prefix), *self._seed)
+        self.rules = self._make_rules()
         await patiently("reading the book of rules", self.rules.start)
         gate = Gate(self.rules.seed, Bounds.of(stream.gate), self._categories)
         store = CheckpointStore(self.redis, stream.redis.prefix)
-        self.agent = GateAgent(gate, store, self._outbox, self.rules, stream.kafka, stream.gate)
-        self.source = EventSource(self.agent, self._emit, worker.fail, stream.kafka, stream.gate)
+        self.agent = self._make_agent(gate, store)
+        self.source = EventSource(
+            self.agent,
+            self._emit,
+            worker.fail,
+            stream.kafka,
+            stream.gate,
+            future_from=self._future_from,
+            with_headers=worker.tracing is not None,
+        )
         worker.readiness["gate"] = self.source.assigned.is_set
         worker.statistics["gate"] = self._statistics
+        worker.metrics.add("gate", GateReadings(self.agent, self.source, self.rules))
+        worker.versions["rules"] = lambda: self.rules.newest.version
         await self.add_runtime_dependency(self.source)
+
+    def _make_rules(self) -> LiveRules:
+        return LiveRules(RuleBook(self.redis, self._worker.stream.redis.prefix), *self._seed)
+
+    def _make_agent(self, gate: Gate, store: CheckpointStore) -> GateAgent:
+        stream, tracing = self._worker.stream, self._worker.tracing
+        return GateAgent(gate, store, self._outbox, self.rules, stream.kafka, stream.gate, tracing)
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _follow_rules(self) -> None:

@@ -21,6 +21,7 @@ from mode import Service
 from stream.errors import BrokerUnavailableError, FencedError
 from stream.events import EventDecoder, Limits
 from stream.gate.arrivals import arrivals
+from stream.gate.lane import Lane, end_of
 from stream.gate.lost import broker_lost, state_lost
 from stream.gate.merge import Horizon, Merge
 from stream.kafka_clients import async_options, broker_unavailable
@@ -73,22 +74,6 @@ class EventBatch(NamedTuple):
     settled: bool = False
 
 
-class _Lane:
-    """What the source keeps of one owned partition.
-
-    ``reach`` has the end of each topic as the broker first told it to this owner: no earlier owner
-    can have read further. ``settled`` says that all before has been emitted.
-    """
-
-    __slots__ = ("epoch", "merge", "reach", "settled")
-
-    def __init__(self, epoch: int, merge: Merge, *, settled: bool) -> None:
-        self.epoch = epoch
-        self.merge = merge
-        self.reach: dict[str, int] = {}
-        self.settled = settled
-
-
 class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
     """Owns the consumer of the event topics; started and stopped by the Faust worker.
 
@@ -96,6 +81,8 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         agent: owns the partitions' state.
         emit: takes a batch to the Faust agent; waits while that one is busy.
         fail: called with an error that only an operator can mend; the worker then ends.
+        future_from: where the future begins for an event that does not say when it was sent, in milliseconds; the moment
+            it is read if not given.
     """
 
     def __init__(
@@ -105,8 +92,13 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         fail: Callable[[BaseException], None],
         kafka: KafkaSettings,
         settings: GateSettings,
+        *,
+        future_from: int | None = None,
+        with_headers: bool = False,
     ) -> None:
         super().__init__()
+        self._future_from = future_from
+        self._with_headers = with_headers
         self._agent = agent
         self._emit = emit
         self._fail = fail
@@ -118,7 +110,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             kafka.prefix + topic.topic: EventDecoder(limits, fields=topic.fields, event_type=topic.type)
             for topic in kafka.event_topics
         }
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane] = {}
         self._held = _HELD_READS * settings.batch_events
         self._consumer: AIOKafkaConsumer | None = None
         self._fenced = asyncio.Event()
@@ -129,6 +121,30 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
     def waiting(self) -> int:
         """Events read and not applied yet; grows where Redis or the broker of the triggers is slow."""
         return sum(len(lane.merge) for lane in self._lanes.values())
+
+    def read_since(self, number: int) -> int | None:
+        """Records read of a partition since it was taken over, and not waiting to be put in order; None if it is not ours."""
+        lane = self._lanes.get(number)
+        return None if lane is None else lane.read - len(lane.merge)
+
+    def lags(self) -> dict[tuple[str, int], int]:
+        """By topic and partition the events on the broker that are not applied yet, as far as the broker has said."""
+        consumer, found = self._consumer, {}
+        if consumer is None:
+            return {}
+        for number in self._lanes:
+            partition = self._agent.partitions.get(number)
+            for tp in (TopicPartition(topic, number) for topic in self._topics):
+                end = end_of(consumer, tp) if tp in consumer.assignment() else None
+                if partition is not None and end is not None and tp.topic in partition.offsets:
+                    found[tuple(tp)] = max(end - partition.offsets[tp.topic], 0)
+        return found
+
+    def cloud_events(self) -> dict[str, int]:
+        """By topic the events that came in a CloudEvents envelope."""
+        return {
+            topic: decoder.cloud_events for topic, decoder in self._decoders.items() if decoder.cloud_events
+        }
 
     @property
     def fields_dropped(self) -> int:
@@ -246,20 +262,20 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
                 if tp.partition == number:
                     consumer.seek(tp, partition.offsets[tp.topic])
             merge = Merge(self._topics, self._settings.merge_wait_ms, self._settings.merge_limit_ms)
-            self._lanes[number] = _Lane(partition.epoch, merge, settled=partition.settled)
+            self._lanes[number] = Lane(partition.epoch, merge, settled=partition.settled)
         self.assigned.set()
 
     def fence(self) -> None:
         """Begin anew, because a partition has another owner."""
         self._fenced.set()
 
-    async def _settle(self, consumer: AIOKafkaConsumer, number: int, lane: _Lane) -> None:
+    async def _settle(self, consumer: AIOKafkaConsumer, number: int, lane: Lane) -> None:
         """Tell the agent once all has been emitted that an earlier owner can have read."""
         reached = True
         for topic in self._topics:
             tp = TopicPartition(topic, number)
             end = lane.reach.get(topic)
-            if end is None and (end := self._end(consumer, tp)) is None:
+            if end is None and (end := end_of(consumer, tp)) is None:
                 reached = False
                 continue
             lane.reach[topic] = end
@@ -268,15 +284,6 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         if reached:
             lane.settled = True
             await self._emit(EventBatch(number, lane.epoch, (), settled=True))
-
-    @staticmethod
-    def _end(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
-        """Where the topic ends for readers, by the broker's last answer; None before its first."""
-        # Not the high water mark: what an open transaction holds cannot be read.
-        end: int | None = consumer.last_stable_offset(tp)
-        if end is None or end < 0:
-            end = consumer.highwater(tp)
-        return end
 
     async def _starts(
         self, consumer: AIOKafkaConsumer, number: int, unknown: list[TopicPartition], *, fresh: bool
@@ -316,7 +323,14 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
                 lane = self._lanes.get(tp.partition)
                 if lane is not None:
                     decoder = self._decoders[tp.topic]
-                    lane.merge.add(tp.topic, arrivals(tp.topic, records, decoder, lane.merge, int(now)), now)
+                    future = self._future_from or int(now)
+                    arrived = arrivals(tp.topic, records, decoder, lane.merge, future)
+                    if self._with_headers:
+                        for record, arrival in zip(records, arrived, strict=True):
+                            if record.headers:
+                                arrival.headers = record.headers
+                    lane.merge.add(tp.topic, arrived, now)
+                    lane.read += len(records)
                     count += len(records)
             resting.clear()
             for number, lane in list(self._lanes.items()):
@@ -337,7 +351,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
         behind, asked, answered = [], time.time() * 1000, 0.0
         for topic in self._topics:
             tp = TopicPartition(topic, number)
-            end = self._end(consumer, tp)
+            end = end_of(consumer, tp)
             polled = consumer.last_poll_timestamp(tp) or 0
             answered = max(answered, polled)
             if end is None or await consumer.position(tp) < end:

@@ -135,8 +135,8 @@ def test_the_images_run_as_nobody_in_particular() -> None:
 def test_the_gates_image_is_installed_without_models() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE.read_text(), flags=re.MULTILINE)[1:]
     gate = next(stage for stage in stages if " AS gate-build" in stage)
-    assert "pip install ." in gate
-    assert "[local]" not in gate
+    assert 'pip install ".[tracing]"' in gate
+    assert "local" not in gate
 
 
 def test_what_the_images_copy_is_not_ignored() -> None:

@@ -35,7 +35,7 @@ from stream.replay.replaying import Setup, Wish, replay
 from stream.settings import KafkaSettings, StreamSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from agents.runtime import Request
     from stream.replay.run import Run
@@ -45,10 +45,20 @@ PARTITIONS = 4
 
 
 class ByCode:
-    """In the model's place: asks for three words of what the shopper is told to have done."""
+    """In the model's place.
 
-    def __init__(self, name: str) -> None:
+    As a student, which writes titles: for each of the four things done last another title with one of its words, the same
+    whoever did it. ``fresh``: three words of all that the shopper is told to have done, which nobody asks for twice.
+    """
+
+    def __init__(self, name: str, titles: Iterable[str], *, fresh: bool) -> None:
         self.name, self.model = "local", name
+        self._fresh = fresh
+        self._titles: defaultdict[str, list[str]] = defaultdict(list)
+        for title in titles:
+            for word in set(title.lower().split()):
+                if word.isalpha():
+                    self._titles[word].append(title)
 
     async def prepare(self, prompt: object, structure: object) -> None:
         """Nothing."""
@@ -61,13 +71,25 @@ class ByCode:
         """Four demands for each."""
         answers = []
         for request in requests:
-            words = [word for word in request.text.replace(";", " ").split() if word.isalpha()]
-            dice = random.Random(request.text)
-            wanted = [
-                " ".join(dice.sample(words, min(3, len(words))))[:32].strip() or "a gift" for _ in range(4)
-            ]
+            wanted = self._words(request.text) if self._fresh else self._named(request.text)
             answers.append(Generation(json.dumps({"queries": wanted}), 45, 20, "stop", (0.5,) * 4))
         return answers
+
+    @staticmethod
+    def _words(text: str) -> list[str]:
+        words = [word for word in text.replace(";", " ").split() if word.isalpha()]
+        dice = random.Random(text)
+        return [" ".join(dice.sample(words, min(3, len(words))))[:32].strip() or "a gift" for _ in range(4)]
+
+    def _named(self, text: str) -> list[str]:
+        wanted = []
+        for label in text.replace("\n", ";").split(";")[-4:]:
+            words = [word for word in label.split() if word in self._titles] or ["with"]
+            dice = random.Random(label)
+            titles = self._titles[dice.choice(words)]
+            # As short as what people search for: longer ones are refused.
+            wanted.append(" ".join(dice.choice(titles).split()[:5]) if titles else "a gift")
+        return wanted
 
     async def ready(self) -> bool:
         """Always."""
@@ -126,10 +148,6 @@ def write(folder: Path, given: Iterator[dict[str, Any]]) -> None:
     writer.flush(complete=True)
 
 
-def _by_code(agents: AgentSettings, words: object) -> ByCode:  # noqa: ARG001  # as open_runtime
-    return ByCode(locate(agents.local).name)
-
-
 def timed(setup: Setup, wish: Wish) -> tuple[Run, float, float]:
     """A replay with its CPU and wall seconds."""
     began, cpu = time.perf_counter(), time.process_time()
@@ -144,7 +162,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--slate-events", type=int, default=20_000)
     parser.add_argument("--shoppers", type=int, default=5_000)
+    parser.add_argument("--fresh", action="store_true", help="no demand is asked for twice")
     asked = parser.parse_args()
+
+    def by_code(agents: AgentSettings, titles: Iterable[str], categories: object) -> ByCode:  # noqa: ARG001  # as open_runtime
+        return ByCode(locate(agents.local).name, titles, fresh=asked.fresh)
+
     faiss.omp_set_num_threads(1)
     catalog = Catalog.open(asked.index)
     with tempfile.TemporaryDirectory() as name:
@@ -154,7 +177,7 @@ def main() -> None:
         run, cpu, wall = timed(setup, Wish(folder / "many", folder / "g", slates=False))
         rows = [("to triggers", run.events, run.triggers, cpu, wall)]
         write(folder / "few", events(catalog, asked.slate_events, asked.shoppers // 10))
-        thinking.open_runtime = _by_code  # type: ignore[assignment,attr-defined]  # in the model's place
+        thinking.open_runtime = by_code  # type: ignore[assignment,attr-defined]  # in the model's place
         wish = Wish(folder / "few", folder / "r", cassette=folder / "c", mode=Mode.RECORD)
         first, cpu, wall = timed(setup, wish)
         rows.append(("to slates, recording", first.events, first.triggers, cpu, wall))

@@ -3,7 +3,7 @@
 Some brokers answer wrongly where a topic ends and where a time lies on it (Tansu does after batched
 sends; ``nearline doctor`` tells). So neither is believed unseen: a partition is at its end when the
 broker has answered a fetch beyond it with nothing, and the offset of a time is held against the record
-before it. Where that is not older than the time, the topics are read from their start instead.
+before it. Where that is not older than the time, or the broker gives none, the topics are read from their start instead.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from stream.beyond import Beyond
 from stream.kafka_clients import async_options, broker_unavailable
 from stream.topics import partition_counts
 
@@ -42,8 +43,10 @@ class RecordedTopics:
         topics: names as they are on the broker; those that do not exist hold nothing.
 
     Attributes:
-        scanned: whether the broker's offset of a time was found wrong, so that all was read.
+        scanned: whether the broker's offset of a time was found wrong or missing, so that all was read.
         until: the moment of asking, in milliseconds; what arrived later is not read.
+        first: where each partition begins, once that was asked.
+        disordered: partitions whose times of sending go too far back to tell where a time is over; read to their ends.
     """
 
     def __init__(self, kafka: KafkaSettings, topics: Sequence[str]) -> None:
@@ -60,6 +63,8 @@ class RecordedTopics:
         )
         self.scanned = False
         self.until = 0
+        self.first: dict[TopicPartition, int] = {}
+        self.disordered: set[TopicPartition] = set()
 
     async def __aenter__(self) -> Self:
         """Connect. Raises :class:`~stream.errors.BrokerUnavailableError`."""
@@ -92,10 +97,20 @@ class RecordedTopics:
         """Offset of each partition's first record sent at or after ``since`` (milliseconds), or of its first."""
         consumer = self._consumer
         first: dict[TopicPartition, int] = await consumer.beginning_offsets(list(parts))
+        self.first.update(first)
         if since is None or self.scanned or not parts:
             return first
         ends = await consumer.end_offsets(list(parts))
-        times = await consumer.offsets_for_times(dict.fromkeys(parts, max(0, since)))
+        try:
+            times = await consumer.offsets_for_times(dict.fromkeys(parts, max(0, since)))
+        except (
+            KafkaError,
+            ValueError,
+        ) as error:  # a broker may not know the question, or the client not the answer
+            if isinstance(error, KafkaError) and error.retriable:
+                raise broker_unavailable(self._kafka, error) from error
+            self.scanned = True
+            return first
         starts = {tp: found.offset if (found := times[tp]) else max(first[tp], ends[tp]) for tp in parts}
         before = {tp: max(first[tp], starts[tp] - 1) for tp in parts}
         async for read, _ in self._fetch(before, ends, only_first=True):
@@ -110,14 +125,16 @@ class RecordedTopics:
         return starts
 
     async def read(
-        self, starts: Mapping[TopicPartition, int]
+        self, starts: Mapping[TopicPartition, int], until: int | None = None
     ) -> AsyncIterator[tuple[Read, Collection[TopicPartition]]]:
         """Yield records in batches, and the partitions that may hold more.
 
-        Partitions are read as they come; :meth:`rest` holds back those that run ahead of others.
+        Partitions are read as they come; :meth:`rest` holds back those that run ahead of others. With ``until``
+        (milliseconds) a partition is left once nothing more can be on it that was sent up to then
+        (:mod:`stream.beyond`); some later records are yielded all the same.
         """
         ends = await self._consumer.end_offsets(list(starts))
-        async for found in self._fetch(starts, ends):
+        async for found in self._fetch(starts, ends, until=until):
             yield found
 
     def rest(self, parts: Collection[TopicPartition]) -> None:
@@ -133,12 +150,14 @@ class RecordedTopics:
         starts: Mapping[TopicPartition, int],
         ends: Mapping[TopicPartition, int],
         *,
+        until: int | None = None,
         only_first: bool = False,
     ) -> AsyncIterator[tuple[Read, Collection[TopicPartition]]]:
         consumer = self._consumer
         open_ = dict.fromkeys(starts, 0)  # how many reads in a row brought nothing
         position = dict(starts)
         heard = dict.fromkeys(starts, time.time() * 1000)
+        beyond = {tp: Beyond(until) for tp in starts} if until is not None else {}
         consumer.assign(list(starts))
         for tp, offset in starts.items():
             consumer.seek(tp, offset)
@@ -162,11 +181,12 @@ class RecordedTopics:
                 if last.offset >= ends[tp] and last.timestamp > self.until:
                     records = [r for r in records if r.offset < ends[tp] or r.timestamp <= self.until]
                     del open_[tp]
-                elif only_first:
+                elif only_first or (tp in beyond and beyond[tp].all(records)):
                     del open_[tp]
                 if records:
                     kept[tp] = records
             yield kept, open_.keys()
+        self.disordered.update(tp for tp, one in beyond.items() if one.disordered)
 
     def _at_end(self, tp: TopicPartition, position: int, heard: float) -> bool:
         """Whether the broker has been asked beyond ``position`` since ``heard`` and has nothing."""

@@ -151,5 +151,8 @@ def _told(manifest: Manifest, out: Path) -> str:
         counts[part.topic] = counts.get(part.topic, 0) + part.records
     lines += [f"  {topic}: {count:,}" for topic, count in counts.items() if count]
     if manifest.scanned:
-        lines.append("The broker's offsets for a time are wrong, so its topics were read from their start.")
+        lines.append(
+            "The broker's offsets for a time are wrong or missing, so its topics were read from their start."
+        )
+    lines += manifest.notes
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from console.errors import ConsoleError
+from console.verbs import replay_diff
 from stream.replay.calls import Mode
 
 if TYPE_CHECKING:
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from stream.replay.in_place import Progress as Replayed
     from stream.replay.replaying import Setup, Wish
     from stream.replay.run import Run
+    from stream.replay.wire.on_the_wire import Wire
 
-_RUNS = Path(".nearline/runs")
+_RUNS = replay_diff.RUNS
 
 
 class _RunUnlessNamed(TyperGroup):
@@ -65,10 +68,33 @@ def run(
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of a run of the same name.")
     ] = False,
+    wire: Annotated[
+        bool,
+        typer.Option(
+            "--wire", help="Publish to topics of its own and let real workers consume them; the same run."
+        ),
+    ] = False,
+    workers: Annotated[int, typer.Option(help="With --wire: how many workers.", min=1)] = 3,
+    topic_prefix: Annotated[
+        str | None, typer.Option(help="With --wire: before topics and groups; one of its own if not given.")
+    ] = None,
+    redis_prefix: Annotated[
+        str | None, typer.Option(help="With --wire: before keys; one of its own if not given.")
+    ] = None,
+    yes_production: Annotated[
+        bool,
+        typer.Option(
+            "--yes-production",
+            help="With --wire: prefixes may be production's, where nothing lies under them.",
+        ),
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="With --wire: leave topics and keys where they are.")
+    ] = False,
     runs: _Runs = _RUNS,
     as_json: _Json = False,
 ) -> None:
-    """Replay a capture in this process, with no broker and no Redis, and keep the run."""
+    """Replay a capture and keep the run: in this process, or with --wire through broker, workers and Redis."""
     from console.output import print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
     from console.verbs.replay_print import print_run  # noqa: PLC0415
@@ -91,38 +117,31 @@ def run(
         chains=chains,
         replace=replace,
     )
-    found = _replay(_setup(load_settings(), prompt, model, index), wish, quiet=as_json)
+    over: Wire | None = None
+    if wire:
+        from stream.replay.wire.on_the_wire import Wire  # noqa: PLC0415
+        from stream.replay.wire.plan import Asked  # noqa: PLC0415
+
+        over = Wire(
+            (sys.executable, "-m", "console", "worker"),
+            workers,
+            Asked(topic_prefix, redis_prefix),
+            production=yes_production,
+            keep=keep,
+        )
+    elif topic_prefix is not None or redis_prefix is not None or yes_production or keep:
+        raise ConsoleError(
+            "--topic-prefix, --redis-prefix, --yes-production and --keep are for a replay on the wire.",
+            way_out="Add --wire, or leave them out.",
+        )
+    found = _replay(_setup(load_settings(), prompt, model, index), wish, over, quiet=as_json)
     if as_json:
         print_json(found)
     else:
         print_run(found, wish.run)
 
 
-@app.command("diff")
-def diff(
-    one: Annotated[str, typer.Argument(help="A run: its name, or its folder.")],
-    other: Annotated[str, typer.Argument(help="The run to hold against it.")],
-    horizon: Annotated[
-        str, typer.Option(help="How long after a trigger clicks and orders count, such as 24h.")
-    ] = "24h",
-    runs: _Runs = _RUNS,
-    as_json: _Json = False,
-) -> None:
-    """Tell what changed between two runs: triggers, demands, slates, and what shoppers really did next."""
-    from console.output import print_json  # noqa: PLC0415
-    from console.verbs.replay_print import print_difference  # noqa: PLC0415
-    from stream.replay.diff import compare  # noqa: PLC0415
-
-    found = compare(_folder(one, runs), _folder(other, runs), horizon_s=_seconds(horizon))
-    if as_json:
-        print_json(found)
-    else:
-        print_difference(found)
-
-
-def _folder(run: str, runs: Path) -> Path:
-    """The folder of a run by name or path."""
-    return named if (named := runs / run).is_dir() else Path(run)
+app.command("diff")(replay_diff.diff)
 
 
 def _users(text: str | None) -> frozenset[str] | None:
@@ -140,13 +159,6 @@ def _speed(text: str) -> float | None:
     return float(match[1])
 
 
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
-    if match is None:
-        raise ConsoleError(f"--horizon {text!r} is no duration.", way_out="Give one such as 30m, 24h or 7d.")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[match[2]]
-
-
 def _setup(settings: Settings, prompt: str | None, model: str | None, index: Path | None) -> Setup:
     from agents.settings import RuntimeKind  # noqa: PLC0415
     from stream.replay.replaying import Setup  # noqa: PLC0415
@@ -162,7 +174,7 @@ def _setup(settings: Settings, prompt: str | None, model: str | None, index: Pat
     return Setup(settings.stream, agents, found)
 
 
-def _replay(setup: Setup, wish: Wish, *, quiet: bool) -> Run:
+def _replay(setup: Setup, wish: Wish, wire: Wire | None, *, quiet: bool) -> Run:
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from rich.console import Console  # noqa: PLC0415
@@ -182,7 +194,11 @@ def _replay(setup: Setup, wish: Wish, *, quiet: bool) -> Run:
         task = bar.add_task("opening", total=None)
 
         def told(now: Replayed) -> None:
-            at = f"{datetime.fromtimestamp(now.at / 1000, UTC):%Y-%m-%d %H:%M}"
+            at = f"{datetime.fromtimestamp(now.at / 1000, UTC):%Y-%m-%d %H:%M}" if now.at else "begun"
             bar.update(task, description=f"{at}  {now.events:,} events, {now.triggers:,} triggers")
 
+        if wire is not None:
+            from stream.replay.wire.on_the_wire import OnTheWire  # noqa: PLC0415
+
+            return asyncio.run(OnTheWire(setup, wish, wire).run(told))
         return asyncio.run(replay(setup, wish, told))

@@ -18,7 +18,7 @@ from stream.replay.calls import Call, Mode, Model
 from stream.replay.errors import CallMissingError, CassetteError, OtherModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -26,6 +26,8 @@ __all__ = ["Cassette", "Recorded", "Summary"]
 
 SCHEMA = 1
 _APPLICATION = 0x6E6C6361  # "nlca"
+_BUSY_S = 60.0
+"""How long another process that shares the file may be writing."""
 _TABLES = """
 CREATE TABLE models (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, runtime TEXT NOT NULL, model TEXT NOT NULL, hash TEXT NOT NULL,
@@ -35,6 +37,16 @@ CREATE TABLE calls (
     key BLOB PRIMARY KEY, model INTEGER NOT NULL REFERENCES models (id), asked BLOB NOT NULL, answer BLOB NOT NULL,
     made_in TEXT NOT NULL, made_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+
+
+_ANSWER = "SELECT answer FROM calls WHERE key = ? AND made_at >= ?"
+# Of two processes that made the same call at the same time the first one's answer counts, for both.
+_PUT = """
+INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+    model = excluded.model, asked = excluded.asked, answer = excluded.answer, made_in = excluded.made_in,
+    made_at = excluded.made_at
+WHERE calls.made_at < ?
 """
 
 
@@ -63,15 +75,17 @@ class Cassette:
     Args:
         path: the file; made where it is not there, unless only read.
         mode: what it is used for.
+        since: when this recording began, as another process that shares in it was told; now if not given.
 
     Attributes:
+        since: when this recording began, milliseconds; answers since then are its own, whichever process made them.
         hits: calls answered by it, and ``misses`` those that went to the model.
 
     Raises:
         CassetteError: there is no such file, or it is no cassette of this version.
     """
 
-    def __init__(self, path: Path, mode: Mode) -> None:
+    def __init__(self, path: Path, mode: Mode, *, since: int | None = None) -> None:
         self.path = path
         self.mode = mode
         self.hits = 0
@@ -89,6 +103,7 @@ class Cassette:
                 f"{path.absolute().as_uri()}?mode={'ro' if reading else 'rwc'}",
                 uri=True,
                 check_same_thread=False,
+                timeout=_BUSY_S,
             )
             if new:
                 self._db.executescript(
@@ -101,6 +116,10 @@ class Cassette:
                 f"{path} cannot be opened: {error}.",
                 way_out="Check that it is a cassette and may be written.",
             ) from error
+        self.since = 0
+        if known and mode is Mode.RECORD:
+            newest = self._db.execute("SELECT coalesce(max(made_at), 0) FROM calls").fetchone()[0]
+            self.since = since or max(_now(), newest + 1)
         if not known or version != SCHEMA:
             self._db.close()
             told = f"of version {version}, and this program reads {SCHEMA}" if known else "no cassette"
@@ -148,7 +167,7 @@ class Cassette:
         return [(Model(*row[:4]), msgspec.json.decode(row[4])) for row in rows]
 
     def get(self, calls: Sequence[Call]) -> list[bytes | None]:
-        """The answers to calls, None for those it lacks.
+        """The answers to calls, None for those it lacks; in a recording, only those made in it count.
 
         Raises:
             CallMissingError: it lacks one and is strict.
@@ -156,7 +175,7 @@ class Cassette:
         found: list[bytes | None] = []
         with self._lock:
             for call in calls:
-                row = self._db.execute("SELECT answer FROM calls WHERE key = ?", (call.key,)).fetchone()
+                row = self._db.execute(_ANSWER, (call.key, self.since)).fetchone()
                 if row is None and self.mode is Mode.STRICT:
                     raise CallMissingError(
                         f"{self.path} does not have a call: {call.shown()}.",
@@ -168,18 +187,22 @@ class Cassette:
         self.misses += len(found) - hits
         return found
 
-    def put(self, answered: Iterable[tuple[Call, bytes]], detail: dict[str, Any] | None = None) -> None:
-        """Store answers, in one transaction; one that is there already is replaced.
+    def put(
+        self, answered: Sequence[tuple[Call, bytes]], detail: dict[str, Any] | None = None
+    ) -> list[bytes]:
+        """Store answers, in one transaction; return those that count.
+
+        An earlier recording's answer is replaced; one of this recording, or of this replay, stays.
 
         Raises:
             CassetteError: the file cannot be written.
         """
-        now = int(time.time() * 1000)
+        now = max(_now(), self.since)
         with self._lock:
             try:
                 with self._db:
                     self._db.executemany(
-                        "INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?)",
+                        _PUT,
                         [
                             (
                                 call.key,
@@ -188,14 +211,17 @@ class Cassette:
                                 answer,
                                 str(self.mode),
                                 now,
+                                self.since,
                             )
                             for call, answer in answered
                         ],
                     )
+                rows = [self._db.execute(_ANSWER, (call.key, self.since)).fetchone() for call, _ in answered]
             except sqlite3.Error as error:
                 raise CassetteError(
                     f"{self.path} cannot be written: {error}.", way_out="Check disk and permissions."
                 ) from error
+        return [bytes(row[0]) for row in rows]
 
     def _model(self, model: Model, detail: dict[str, Any]) -> int:
         number = self._models.get(model)
@@ -267,3 +293,7 @@ class Cassette:
                 f"{self.path} cannot be written: {error}.", way_out="Check disk and permissions."
             ) from error
         return gone, before, self.path.stat().st_size
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -6,14 +6,23 @@ StreamError
     ├── CassetteError   a cassette cannot be used
     │   ├── CallMissingError    strict, and the cassette does not have a call; shows the call
     │   └── OtherModelError     the cassette was made with another model
-    └── RunError        a run cannot be written, read or compared
+    ├── RunError        a run cannot be written, read or compared
+    └── WireError       a replay on the wire cannot go on
 """
 
 from __future__ import annotations
 
 from stream.errors import StreamError
 
-__all__ = ["CallMissingError", "CaptureError", "CassetteError", "OtherModelError", "ReplayError", "RunError"]
+__all__ = [
+    "CallMissingError",
+    "CaptureError",
+    "CassetteError",
+    "OtherModelError",
+    "ReplayError",
+    "RunError",
+    "WireError",
+]
 
 
 class ReplayError(StreamError):
@@ -38,3 +47,7 @@ class OtherModelError(CassetteError):
 
 class RunError(ReplayError):
     """A run cannot be written, read or compared."""
+
+
+class WireError(ReplayError):
+    """A replay on the wire cannot begin or go on: its names are production's, or its workers fail."""

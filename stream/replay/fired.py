@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from stream.replay.rules_kept import RulesKept
     from stream.settings import GateSettings
 
-__all__ = ["Changed", "Did", "Fired", "Firings", "Place"]
+__all__ = ["Changed", "Did", "Fired", "Firings", "Place", "acts_of", "by_rules", "placed"]
 
 Place: TypeAlias = tuple[int, int, int]
 """Time of sending, partition (-1 for the catalogue), and place among what has both."""
@@ -145,11 +145,11 @@ class Firings:
                 self.events += len(batch)
                 if self.unseen:
                     self.unseen.difference_update([arrival.event.user_id for arrival in batch])
-                if self._did is not None and (did := _acts(batch)):
+                if self._did is not None and (did := acts_of(batch)):
                     self._did(did)
                 shelf.load(partition, batch)
-                for run in _by_rules(partition, batch, stretches):
-                    for place, trigger in _placed(run, self._gate.apply(partition, run, 0)):
+                for run in by_rules(partition, batch, stretches):
+                    for place, trigger in placed(run, self._gate.apply(partition, run, 0)):
                         yield Fired((place, number, at), number, trigger)
                         at += 1
                 shelf.keep(partition)
@@ -176,7 +176,7 @@ class Firings:
                     yield Changed((at, -1, part.partition), changes)
 
 
-def _by_rules(
+def by_rules(
     partition: Partition, batch: Sequence[Arrival], stretches: list[Stretch]
 ) -> Iterator[Sequence[Arrival]]:
     """The batch in runs of events under the same rules; the partition is brought under each before its run."""
@@ -197,7 +197,7 @@ def _by_rules(
         start = end
 
 
-def _placed(batch: Sequence[Arrival], outcome: Outcome) -> Iterator[tuple[int, Trigger]]:
+def placed(batch: Sequence[Arrival], outcome: Outcome) -> Iterator[tuple[int, Trigger]]:
     """Each trigger with the time of sending at which its event stands in the order; made when the event happened."""
     arrivals = iter(batch)
     here: Arrival | None = None
@@ -217,7 +217,8 @@ def _is_of(trigger: Trigger, arrival: Arrival) -> bool:
     )
 
 
-def _acts(batch: Sequence[Arrival]) -> list[Did]:
+def acts_of(batch: Sequence[Arrival]) -> list[Did]:
+    """The clicks and orders of a batch."""
     return [
         Did(event.user_id, event.ts, event.type, event.item_id)
         for arrival in batch

@@ -14,9 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import numpy as np
 
-from index.recall.shelves import ages_of
 from stream.gate.state.ledger import DAY_MS
 from stream.infer.chain import Chosen, Thought, chain_of, demands_json, slate_of
 from stream.infer.pipeline import read_demands, request_of
@@ -24,24 +22,25 @@ from stream.infer.shopper import shopper_of
 from stream.replay.errors import CaptureError
 from stream.replay.fired import Changed, Fired
 from stream.replay.run import SCHEMA, Run
+from stream.replay.variety import variety_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from agents.demand import DemandSet
     from agents.ladder import Ladder
     from index.living import LivingRecall
-    from index.recall import Candidate, Recall
+    from index.recall import Recall
     from stream.replay.cassette import Cassette
     from stream.replay.fired import Firings
     from stream.replay.run import RunWriter, Told
     from stream.settings import InferSettings, SlateSettings
 
-__all__ = ["InPlace", "Progress", "Thinking", "still"]
+__all__ = ["NEVER", "TOGETHER", "InPlace", "Progress", "Thinking", "still"]
 
 # Recall embeds and searches a batch at once; the same for every replay, so that its numbers are too.
-_TOGETHER = 64
-_NEVER = 1e12
+TOGETHER = 64
+NEVER = 1e12
 """A deadline, in seconds of any clock, that does not come."""
 
 
@@ -175,7 +174,7 @@ class InPlace:
             return
         day = trigger.ts // DAY_MS
         # A shopper's next trigger knows the demands of this one, and recall has one day at a time.
-        if trigger.user in self._waiting or day != self._day or len(self._waiting) >= _TOGETHER:
+        if trigger.user in self._waiting or day != self._day or len(self._waiting) >= TOGETHER:
             await self._think()
         self._day = day
         self._waiting[trigger.user] = (place, fired)
@@ -195,10 +194,12 @@ class InPlace:
             thoughts.append(Thought(trigger, shopper, trigger.made_at))
         self._waiting.clear()
         prepared = time.perf_counter()
-        sets = await thinking.ladder.infer([one.shopper for one in thoughts], [_NEVER] * len(thoughts))
+        sets = await thinking.ladder.infer([one.shopper for one in thoughts], [NEVER] * len(thoughts))
         inferred = time.perf_counter()
         days = thinking.infer.bought_days
-        result = recall.recall([request_of(*pair, days) for pair in zip(thoughts, sets, strict=True)])
+        # What the ranker knows of each item is for the chain alone.
+        requests = [request_of(*pair, days) for pair in zip(thoughts, sets, strict=True)]
+        result = recall.recall(requests, features=self._chains)
         recalled = time.perf_counter()
         for place, thought, demands, candidates, weights, pool in zip(
             places, thoughts, sets, result.candidates, result.demands, result.pools, strict=True
@@ -234,19 +235,12 @@ class InPlace:
         chain = None
         if self._chains:
             chain = msgspec.json.encode(chain_of(thought, demands, chosen, slate, recall.catalog, {}))
-        self._writer.add("slates", [(place, data, *self._variety(thought, chosen.candidates, recall), chain)])
-
-    def _variety(
-        self, thought: Thought, candidates: Sequence[Candidate], recall: Recall
-    ) -> tuple[int, int, int]:
-        """Different categories of a slate, its items of categories the shopper had not touched, and its new items."""
-        catalog = recall.catalog
-        rows = [row for one in candidates if (row := catalog.row(one.item)) is not None]
-        names = [catalog.category(row) for row in rows]
-        touched = frozenset(thought.shopper.categories)
-        ages = ages_of(catalog, recall.beside.days, np.array(rows, dtype=np.int64), self._day)
-        limit = self._thinking.new_days if self._thinking is not None else 0.0
-        return len({*names}), sum(name not in touched for name in names), int((ages <= limit).sum())
+        new_days = self._thinking.new_days if self._thinking is not None else 0.0
+        touched = [act.item_id for act in thought.shopper.recent]
+        self._writer.name([*touched, *(one.item for one in chosen.candidates)], recall.catalog)
+        self._writer.add(
+            "slates", [(place, data, *variety_of(thought, chosen.candidates, recall, new_days), chain)]
+        )
 
     def _recall(self, thinking: Thinking) -> Recall:
         """Recall over the catalogue as it is now, on the day of the triggers that wait."""

@@ -9,7 +9,7 @@
      "parts": [{"topic": "views", "partition": 0, "first": 0, "next": 12, "records": 12, ...,
                 "segments": [{"file": "views/0-0000.parquet", "sha256": "...", "bytes": 1234, "records": 12,
                               "first": 0, "last": 11, "earliest": ..., "latest": ...}]}],
-     "rules": {"file": "rules.json", "sha256": "..."}}
+     "rules": {"file": "rules.json", "sha256": "..."}, "notes": []}
 
 Times are the records' own, in milliseconds. ``next`` of a part is the first offset that was not read; it
 may lie beyond the last one kept, where shoppers were chosen.
@@ -119,6 +119,16 @@ class Manifest(msgspec.Struct):
     latest: int | None = None
     parts: list[Part] = []
     rules: Kept | None = None
+    notes: list[str] = []
+
+    def cautions(self) -> list[str]:
+        """What whoever replays it should know: what could not be recorded, and that counts begin with it."""
+        if self.asked.since is None:
+            return list(self.notes)
+        return [
+            "What shoppers did before the recording is not in it: their counts begin with it.",
+            *self.notes,
+        ]
 
     def part(self, topic: str, partition: int) -> Part | None:
         """The part of a topic's partition; None if nothing is known of it."""

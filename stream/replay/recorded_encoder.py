@@ -42,7 +42,6 @@ class RecordedEncoder:
         self._model = model
         self._load = load
         self._inner: Encoder | None = None
-        self._made: set[str] = set()
         self.name = model.model
         self.dimensions = dimensions
         self.fingerprint = model.hash
@@ -56,14 +55,10 @@ class RecordedEncoder:
             EncoderUnavailableError: the encoder cannot be loaded or reached.
         """
         different = list(dict.fromkeys(texts))
-        known = different
-        if self._cassette.mode is Mode.RECORD:
-            known = [text for text in different if text in self._made]
-            self._cassette.misses += len(different) - len(known)
-        answers = self._cassette.get([self._call(text) for text in known])
-        found: dict[str, Vectors] = {
-            text: np.frombuffer(answer, dtype="<f4").astype(np.float32)
-            for text, answer in zip(known, answers, strict=True)
+        answers = self._cassette.get([self._call(text) for text in different])
+        found = {
+            text: _vector(answer)
+            for text, answer in zip(different, answers, strict=True)
             if answer is not None
         }
         if missing := [text for text in different if text not in found]:
@@ -71,15 +66,14 @@ class RecordedEncoder:
                 self._inner = self._load()
             made = self._inner.encode(missing)
             self.called += len(missing)
-            self._cassette.put(
+            counting = self._cassette.put(
                 [
                     (self._call(text), row.astype("<f4").tobytes())
                     for text, row in zip(missing, made, strict=True)
                 ],
                 {"dimensions": self.dimensions},
             )
-            self._made.update(missing)
-            found |= zip(missing, made, strict=True)
+            found |= {text: _vector(answer) for text, answer in zip(missing, counting, strict=True)}
         out = np.empty((len(texts), self.dimensions), dtype=np.float32)
         for place, text in enumerate(texts):
             out[place] = found[text]
@@ -87,6 +81,10 @@ class RecordedEncoder:
 
     def _call(self, text: str) -> Call:
         return Call(self._model, "", {}, text)
+
+
+def _vector(answer: bytes) -> Vectors:
+    return np.frombuffer(answer, dtype="<f4").astype(np.float32)
 
 
 def recorded_encoder(settings: EncoderSettings, cassette: Cassette) -> RecordedEncoder:

@@ -10,13 +10,14 @@ import msgspec
 
 from agents.errors import BadAnswer, GenerationError, ModelError
 from agents.runtime import Generation
+from agents.runtime.choice import student_folder
 from agents.runtime.weights import locate
 from agents.settings import RuntimeKind
 from index.encoders.fingerprint import model_fingerprint
 from stream.replay.calls import Call, Mode, Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from agents.prompts import Prompt
     from agents.runtime import Request, Runtime
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordedRuntime", "model_of", "parameters_of"]
 
 
-def model_of(settings: AgentSettings, cassette: Cassette) -> Model:
+def model_of(settings: AgentSettings, cassette: Cassette, titles: Iterable[str] = ()) -> Model:
     """The language model that the settings name, as a cassette knows it.
 
     A local model is the hash of its files. A server shows none, so it is known by the name it was asked by. Where the local
@@ -38,6 +39,9 @@ def model_of(settings: AgentSettings, cassette: Cassette) -> Model:
     """
     if settings.runtime is RuntimeKind.SERVER:
         return Model("llm", "server", settings.server.model, f"name:{settings.server.model}")
+    if settings.runtime is RuntimeKind.STUDENT:
+        folder = student_folder(settings.student, tuple(titles))
+        return Model("llm", "student", folder.name, model_fingerprint(folder))
     try:
         folder = locate(settings.local)
     except ModelError:
@@ -49,7 +53,12 @@ def model_of(settings: AgentSettings, cassette: Cassette) -> Model:
 
 
 def parameters_of(settings: AgentSettings) -> dict[str, Any]:
-    """What decides a model's answers beside the request: the number format and the pieces it may write."""
+    """What decides a model's answers beside the request: the number format and the pieces it may write.
+
+    A student's answers are also decided by the catalogue, which a replay has as it was.
+    """
+    if settings.runtime is RuntimeKind.STUDENT:
+        return {"personal": settings.student.personal, "new_share": settings.student.new_share}
     if settings.runtime is RuntimeKind.SERVER:
         return {"mode": str(settings.server.mode)}
     return {"dtype": str(settings.local.dtype), "vocabulary": settings.local.vocabulary}
@@ -81,7 +90,6 @@ class RecordedRuntime:
         self._load = load
         self._inner: Runtime | None = None
         self._prepared: tuple[Prompt, Structure] | None = None
-        self._made: set[bytes] = set()
         self.name = model.runtime
         self.model = model.model
         self.called = 0
@@ -99,8 +107,7 @@ class RecordedRuntime:
             CallMissingError: the cassette is strict and lacks one.
         """
         calls = [self._call(request) for request in requests]
-        keys = [call.key for call in calls]
-        found = self._known(calls, keys)
+        found = self._cassette.get(calls)
         missing = [place for place, answer in enumerate(found) if answer is None]
         answers = {place: _read(answer) for place, answer in enumerate(found) if answer is not None}
         if missing:
@@ -109,12 +116,13 @@ class RecordedRuntime:
             self.called += len(missing)
             answers.update(zip(missing, given, strict=True))
             kept = [
-                (calls[place], data)
+                (place, data)
                 for place, answer in zip(missing, given, strict=True)
                 if (data := _written(answer)) is not None
             ]
-            self._cassette.put(kept)
-            self._made.update(call.key for call, _ in kept)
+            counting = self._cassette.put([(calls[place], data) for place, data in kept])
+            # Another process may have asked the same, and answers must be those that a replay finds.
+            answers.update({place: _read(data) for (place, _), data in zip(kept, counting, strict=True)})
         return [answers[place] for place in range(len(requests))]
 
     async def ready(self) -> bool:
@@ -132,15 +140,6 @@ class RecordedRuntime:
             if self._prepared is not None:
                 await self._inner.prepare(*self._prepared)
         return self._inner
-
-    def _known(self, calls: Sequence[Call], keys: Sequence[bytes]) -> list[bytes | None]:
-        if self._cassette.mode is not Mode.RECORD:
-            return self._cassette.get(calls)
-        # What this recording has made already is not made again: one address has one answer.
-        made = [place for place, key in enumerate(keys) if key in self._made]
-        found = dict(zip(made, self._cassette.get([calls[place] for place in made]), strict=True))
-        self._cassette.misses += len(calls) - len(made)
-        return [found.get(place) for place in range(len(calls))]
 
     def _call(self, request: Request) -> Call:
         prompt, structure = request.prompt, request.structure

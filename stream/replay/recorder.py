@@ -19,7 +19,7 @@ from stream.replay.manifest import MANIFEST, SCHEMA, Asked, Manifest, Topic
 from stream.replay.rules_kept import RulesKept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from aiokafka import ConsumerRecord, TopicPartition
@@ -108,14 +108,19 @@ async def record(
         manifest.scanned = manifest.scanned or topics.scanned
         choose = _Chooser(kafka, manifest.asked)
         read_count = kept_count = 0
-        async for read, behind in topics.read(starts):
+        gone = _Gone(wanted.since, topics.first)
+        async for read, behind in topics.read(starts, manifest.asked.until):
             for tp, records in read.items():
+                gone.look(tp, records[0])
                 kept = choose(tp, records)
                 read_count += len(records)
                 kept_count += len(kept)
                 writer.add(tp.topic, tp.partition, kept, records[-1].offset + 1)
             if progress is not None:
                 progress(Progress(read_count, kept_count, len(behind), len(parts)))
+        manifest.notes += [
+            note for note in (gone.told(), _disordered(topics)) if note and note not in manifest.notes
+        ]
     if redis is not None:
         client, prefix = redis
         numbers = sorted({part.partition for part in manifest.parts if part.topic != manifest.catalog_topic})
@@ -126,7 +131,8 @@ async def record(
             datetime.fromtimestamp(max(at or 0, 0) / 1000, UTC) for at in (wanted.since, manifest.asked.until)
         )
         raise CaptureError(
-            f"Of {', '.join(names)} no record was sent from {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"
+            f"{gone.told()} ".lstrip()
+            + f"Of {', '.join(names)} no record was sent from {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"
             f"{' by these shoppers' if wanted.users or wanted.sample < 1 else ''}.",
             way_out="Ask for an earlier --since; what the broker has deleted is gone.",
         )
@@ -225,3 +231,36 @@ def _user(record: Record, field: str) -> bytes | None:
         return None
     user = value.get(field) if isinstance(value, dict) else None
     return user.encode() if isinstance(user, str) and user else None
+
+
+class _Gone:
+    """Finds out where the broker has deleted what was asked for."""
+
+    def __init__(self, since: int | None, first: Mapping[TopicPartition, int]) -> None:
+        self._since = since
+        self._first = first
+        self._from: dict[TopicPartition, int] = {}
+
+    def look(self, tp: TopicPartition, record: ConsumerRecord) -> None:
+        """Take note of a partition that begins with this record, later than asked for."""
+        if (
+            self._since is not None
+            and 0 < record.offset == self._first.get(tp)
+            and record.timestamp > self._since
+        ):
+            self._from[tp] = record.timestamp
+
+    def told(self) -> str:
+        """What is gone, in words; nothing where nothing is."""
+        if not self._from:
+            return ""
+        names = ", ".join(sorted(f"{tp.topic}-{tp.partition}" for tp in self._from))
+        latest = datetime.fromtimestamp(max(self._from.values()) / 1000, UTC)
+        return f"The broker has deleted what was sent earlier than {latest:%Y-%m-%d %H:%M:%S} UTC on {names}."
+
+
+def _disordered(topics: RecordedTopics) -> str:
+    if not topics.disordered:
+        return ""
+    names = ", ".join(sorted(f"{tp.topic}-{tp.partition}" for tp in topics.disordered))
+    return f"Times of sending go back by more than an hour on {names}: read to the end."

@@ -96,7 +96,7 @@ async def replay(setup: Setup, wish: Wish, progress: Callable[[Progress], None] 
         capture_sha256=capture.sha256,
         rules=rules.digest if rules is not None else _as_recorded(kept, otherwise),
         users=sorted(wish.users or ()),
-        notes=_notes(capture),
+        notes=capture.manifest.cautions(),
     )
     try:
         catalog: Catalog | None = Catalog.open(setup.index.catalog)
@@ -166,10 +166,3 @@ def _newest(kept: RulesKept) -> RuleSet | None:
 
 def _as_recorded(kept: RulesKept, otherwise: RuleSet) -> str:
     return "as recorded" if kept.boundaries else otherwise.digest
-
-
-def _notes(capture: Capture) -> list[str]:
-    since = capture.manifest.asked.since
-    if since is None:
-        return []
-    return ["What shoppers did before the recording is not in it: their counts begin with it."]

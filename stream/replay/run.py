@@ -8,6 +8,7 @@
     DIR/slates.parquet      the slates as the storefront would read them
     DIR/timings.parquet     milliseconds by stage; the only file that differs between two runs of the same
     DIR/acts.parquet        what the shoppers really did: clicks and orders
+    DIR/items.parquet       the items that slates show or shoppers touched, with title and category as they were then
 
 A run is written aside and renamed, so an interrupted one leaves nothing that could be taken for a whole one.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
 import pyarrow as pa
@@ -56,6 +57,7 @@ TABLES: dict[str, pa.Schema] = {
          "fuse": _MS}
     ),
     "acts": pa.schema({"user": _TEXT, "ts": _NUMBER, "type": _TEXT, "item": _TEXT}),
+    "items": pa.schema({"item": _TEXT, "title": _TEXT, "category": _TEXT}),
 }  # fmt: skip
 """The tables of a run. ``place`` is a trigger's number in the run's order and joins them; in ``slates``, ``categories``
 counts different ones, ``unseen`` items of categories that the shopper had not touched, ``new`` items new to the shop."""
@@ -115,6 +117,19 @@ class Run(msgspec.Struct, kw_only=True):
     seconds: dict[str, float]
 
 
+class Titled(Protocol):
+    """What is asked of a catalogue here."""
+
+    def row(self, item_id: str) -> int | None:
+        """Row of an item; None if the catalogue does not have it."""
+
+    def title(self, row: int) -> str:
+        """The item's title."""
+
+    def category(self, row: int) -> str:
+        """The item's category."""
+
+
 class RunWriter:
     """Writes a run; a context manager that leaves nothing behind unless :meth:`finish` was called.
 
@@ -136,6 +151,7 @@ class RunWriter:
             )
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
+        self._named: set[str] = {""}
         self._hashes = {name: hashlib.sha256() for name in ("triggers", "prompts", "demands", "slates")}
         try:
             shutil.rmtree(self._aside, ignore_errors=True)  # of a replay that was interrupted
@@ -165,6 +181,15 @@ class RunWriter:
         held.extend(rows)
         if len(held) >= _ROWS:
             self._flush(table)
+
+    def name(self, items: Iterable[str], catalog: Titled) -> None:
+        """Keep title and category of those items that were not kept before."""
+        for item in items:
+            if item not in self._named:
+                self._named.add(item)
+                row = catalog.row(item)
+                if row is not None:
+                    self.add("items", [(item, catalog.title(row), catalog.category(row))])
 
     def hash(self, what: str, canonical: bytes) -> None:
         """Take a canonical form into one of the hashes."""

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
 
 from console.main import app
+from console.settings import load_settings
+from console.verbs import record
 from nearline import NearlineError
 from stream.player import Player
 from stream.replay.calls import Call, Mode, Model
 from stream.replay.cassette import Cassette
-from stream.replay.errors import CallMissingError
+from stream.replay.errors import CallMissingError, OtherModelError
+from stream.replay.manifest import Asked
 from stream.settings import KafkaSettings
 from stream.topics import create_topics
 from tests.stream.replay import shop
-from tests.stream.replay.captures import write_capture
+from tests.stream.replay.captures import manifest_of, write_capture
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
+ROOT = Path(__file__).parents[2]
 RULES = "version: 1\nrules:\n  - {id: views, when: {types: [view], count: %d, within: 12h}}\n"
 
 
@@ -56,7 +67,8 @@ def test_two_rule_files_are_tried_on_a_capture_and_compared(folder: Path) -> Non
     found = good("replay", "diff", "two", "three", "--json")
     assert found["rules"][0]["lost"] + found["rules"][0]["gained"] > 0
     assert found["sides"][0]["name"] == "two"
-    assert "Triggers" in good("replay", "diff", "two", ".nearline/runs/three")
+    assert "Triggers" in good("replay", "diff", "two", ".nearline/runs/three", "--html", "page.html")
+    assert "</html>" in (folder / "page.html").read_text()
     again = good("replay", "week", "--rules", "two.yaml", "--name", "again", "--only-triggers")
     assert "300 events" in again
     assert "byte for byte" in good("replay", "diff", "two", "again")
@@ -73,6 +85,14 @@ def test_two_rule_files_are_tried_on_a_capture_and_compared(folder: Path) -> Non
         (["replay", "week", "--speed", "fast"], "--speed"),
         (["replay", "week", "--only-triggers", "--users", "nobody"], "no event to replay"),
         (["replay", "diff", "a", "b"], "holds no run"),
+        (["replay", "week", "--keep"], "are for a replay on the wire"),
+        (["replay", "week", "--topic-prefix", "mine."], "are for a replay on the wire"),
+        (["replay", "week", "--wire", "--topic-prefix", ""], "production's own names: topics ''"),
+        (["replay", "week", "--wire", "--redis-prefix", "nl:"], "production's own names: keys 'nl:'"),
+        (["replay", "week", "--wire"], "No Redis answers"),
+        (["worker", "--replay", "nowhere.json"], "not the plan of a replay"),
+        (["replay", "diff", "a", "b", "--horizon", "soon"], "--horizon"),
+        (["replay", "diff", "a", "b", "--html", "none/page.html"], "folder does not exist"),
         (["record", "--out", "new", "--since", "1h", "--last", "1h"], "say the same"),
         (["record", "--out", "new", "--since", "yesterday"], "no time"),
         (["record", "--out", "new", "--topics", "vews", "--no-rules"], "no event topic"),
@@ -88,6 +108,105 @@ def test_what_cannot_be_done_is_said_with_the_way_out(folder: Path, arguments: l
     assert said in str(found.exception)
     assert found.exception.way_out
     assert not (folder / ".nearline" / "runs" / "week").exists()
+
+
+def cut_short(capture: Path) -> None:
+    path = capture / "views" / "0-0000.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def altered(capture: Path) -> None:
+    path = capture / "orders" / "1-0000.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[:50] + bytes([data[50] ^ 1]) + data[51:])
+
+
+def of_another_version(capture: Path) -> None:
+    path = capture / "manifest.json"
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 7'))
+
+
+def unfinished(capture: Path) -> None:
+    path = capture / "manifest.json"
+    path.write_text(path.read_text().replace('"complete": true', '"complete": false'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut_short, r"views/0-0000\.parquet is not what was recorded: \d+ bytes of"),
+        (altered, r"orders/1-0000\.parquet is not what was recorded: its hash is another"),
+        (of_another_version, "schema version 7, and this program reads version 1"),
+        (unfinished, "was not finished"),
+    ],
+)
+def test_a_capture_that_is_not_as_recorded_is_refused_by_name_and_leaves_no_run(
+    folder: Path, damage: Callable[[Path], None], said: str
+) -> None:
+    write_capture(folder / "week", shop.history(300))
+    damage(folder / "week")
+    found = nearline("replay", "week", "--rules", "two.yaml", "--only-triggers")
+    assert isinstance(found.exception, NearlineError), found.output
+    assert re.search(said, str(found.exception))
+    assert found.exception.way_out
+    assert list((folder / ".nearline").glob("runs/*")) == []
+
+
+def test_a_cassette_of_another_model_is_refused_and_both_are_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_capture(folder / "week", shop.history(60))
+    shop.build(folder)
+    monkeypatch.setenv("NEARLINE_AGENTS__RUNTIME", "server")
+    monkeypatch.setenv("NEARLINE_AGENTS__SERVER__MODEL", "ours")
+    with Cassette(folder / "c", Mode.RECORD) as cassette:
+        model = Model("llm", "server", "theirs", "name:theirs")
+        cassette.put([(Call(model, "p-1", {}, "views: tea"), b'{"generation":null}')])
+    for mode in ("replay", "strict"):
+        found = nearline(
+            "replay", "week", "--rules", "two.yaml", "--index", "catalog", "--cassette", "c", "--mode", mode
+        )
+        assert isinstance(found.exception, OtherModelError)
+        assert "theirs" in str(found.exception)
+        assert "ours" in str(found.exception)
+        assert "record" in found.exception.way_out
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_an_interrupted_replay_leaves_no_run_and_the_next_starts_over(
+    folder: Path, number: signal.Signals, code: int
+) -> None:
+    write_capture(folder / "week", shop.history(300))
+    command = [sys.executable, "-m", "console", *["replay", "week", "--rules", "two.yaml", "--only-triggers"]]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([*command, "--speed", "600x"], env=env, stderr=subprocess.PIPE)
+    aside = folder / ".nearline" / "runs" / ".week.partial"
+    while not (aside / "acts.parquet").exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    time.sleep(0.2)  # into the replay, whose pace takes half a minute
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == code
+    assert not (folder / ".nearline" / "runs" / "week").exists()
+    assert aside.exists() == (number is signal.SIGKILL)
+    assert good(*command[3:], "--json")["events"] == 300
+    assert not aside.exists()
+
+
+def test_the_last_hour_is_the_same_hour_when_a_recording_goes_on(folder: Path) -> None:
+    settings = load_settings()
+    now = time.time() * 1000
+    first = record._wanted(settings, folder / "c", "views", ("1h", None), "u1, u2", 0.5)
+    assert first.since is not None
+    assert now - 3_600_000 - 1 <= first.since <= time.time() * 1000 - 3_600_000
+    assert (first.topics, first.users, first.sample) == (("views",), frozenset({"u1", "u2"}), 0.5)
+    manifest = manifest_of()
+    manifest.asked = Asked(["views"], first.since - 5_000, first.since + 1, ["u1", "u2"], 0.5)
+    manifest.save(folder)
+    again = record._wanted(settings, folder, "views", ("1h", "2m"), "u2,u1", 0.5)
+    assert (again.since, again.until) == (first.since - 5_000, first.since + 1)
 
 
 def test_a_cassette_is_listed_shown_and_compacted(folder: Path) -> None:

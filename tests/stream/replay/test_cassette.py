@@ -106,6 +106,25 @@ def test_a_replay_asks_the_model_for_what_is_missing_and_marks_it(tmp_path: Path
         ask(RecordedRuntime(cassette, MODEL, {}, never), request("views: milk"), request("views: tea"))
 
 
+@pytest.mark.parametrize("mode", [Mode.RECORD, Mode.REPLAY])
+def test_of_two_processes_that_make_the_same_call_the_first_ones_answer_counts_for_both(
+    tmp_path: Path, mode: Mode
+) -> None:
+    call, old = Call(MODEL, "p-1", {}, "milk"), Call(MODEL, "p-1", {}, "tea")
+    with Cassette(tmp_path / "c", Mode.RECORD) as before:
+        before.put([(old, b"old")])
+    with Cassette(tmp_path / "c", mode) as one, Cassette(tmp_path / "c", mode, since=one.since) as other:
+        assert one.get([call]) == other.get([call]) == [None]
+        assert one.put([(call, b"one")]) == [b"one"]
+        assert other.put([(call, b"other")]) == [b"one"]
+        assert other.get([call]) == [b"one"]
+        # What was recorded before counts in a replay, and is made anew in a recording.
+        assert one.get([old]) == [None if mode is Mode.RECORD else b"old"]
+        assert one.put([(old, b"new")]) == [b"new" if mode is Mode.RECORD else b"old"]
+    with Cassette(tmp_path / "c", Mode.STRICT) as played:
+        assert played.get([call]) == [b"one"]
+
+
 def test_the_answers_of_another_model_are_not_taken_for_its_own(tmp_path: Path) -> None:
     with Cassette(tmp_path / "c", Mode.RECORD) as cassette:
         ask(runtime(cassette, Next()), request("views: milk"))

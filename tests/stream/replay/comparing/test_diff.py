@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from stream.gate.rules.ruleset import parse_rules
-from stream.replay.diff import compare
+from stream.replay.comparing.diff import compare
 from stream.replay.errors import RunError
-from stream.replay.fired import Firings
-from stream.replay.in_place import InPlace
-from stream.replay.rules_kept import RulesKept
-from stream.replay.run import RunWriter, Told, rows_of
-from stream.settings import GateSettings
+from stream.replay.run import rows_of
 from tests.stream.replay import shop
 from tests.stream.replay.captures import write_capture
+from tests.stream.replay.runs import ORDERS, VIEWS, Other, run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from stream.replay.capture import Capture
-
-RULES = "version: 1\nrules:\n  - {id: views, when: {types: [view], count: %d, within: 12h}}\n"
-ORDERS = "  - {id: orders, when: {types: [order], count: 1, within: 1h}}\n"
-
-
-def run(capture: Capture, folder: Path, catalog: Path, rules: str, runtime: Any = None) -> None:
-    parsed = parse_rules(rules, "r")
-    with RunWriter(folder) as writer:
-        firings = Firings(
-            capture,
-            GateSettings(),
-            rules=parsed,
-            kept=RulesKept(),
-            otherwise=parsed,
-            did=lambda acts: writer.add("acts", acts),
-        )
-        told = Told(name=folder.name, capture="c", capture_sha256=capture.sha256, rules=parsed.digest)
-        asyncio.run(InPlace(firings, shop.thinking_of(catalog, runtime), writer).run(told))
-
-
-class Other(shop.Next):
-    """A runtime that wants something else of some shoppers."""
-
-    async def generate(self, requests: Any, deadline: float | None = None) -> list[Any]:
-        answers = await super().generate(requests, deadline)
-        for answer in answers[::2]:
-            object.__setattr__(answer, "text", '{"queries":["a lamp and a rope"]}')
-        return answers
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +22,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     catalog = shop.build(folder)
     capture = write_capture(folder / "c", shop.history(500))
-    run(capture, folder / "a", catalog, RULES % 3)
-    run(capture, folder / "again", catalog, RULES % 3)
-    run(capture, folder / "more", catalog, RULES % 2 + ORDERS)
-    run(capture, folder / "other", catalog, RULES % 3, Other())
-    run(write_capture(folder / "d", shop.history(90)), folder / "elsewhere", catalog, RULES % 3)
+    run(capture, folder / "a", catalog, VIEWS % 3)
+    run(capture, folder / "again", catalog, VIEWS % 3)
+    run(capture, folder / "more", catalog, VIEWS % 2 + ORDERS)
+    run(capture, folder / "other", catalog, VIEWS % 3, Other())
+    run(write_capture(folder / "d", shop.history(90)), folder / "elsewhere", catalog, VIEWS % 3)
     return folder
 
 
@@ -130,6 +95,71 @@ def test_what_shoppers_did_next_is_held_against_the_slate_they_saw(runs: Path) -
     assert found.sides[0].hits == hits
     assert sum(hits.values()) > 0
     assert found.sides[0].items > 0
+
+
+def test_hits_are_counted_by_depth_and_by_which_run_alone_had_them(runs: Path) -> None:
+    found = compare(runs / "a", runs / "other")
+    for side in found.sides:
+        for kind, whole in side.hits.items():
+            at = [side.hits_at[depth].get(kind, 0) for depth in (10, 20, 50)]
+            assert at == sorted(at)
+            assert at[-1] == whole
+    for kind in found.sides[0].acts:
+        one, other = (side.hits.get(kind, 0) for side in found.sides)
+        only = [some.get(kind, 0) for some in found.only_hits]
+        assert one - only[0] == other - only[1]
+    assert sum(sum(some.values()) for some in found.only_hits) > 0
+
+
+def test_the_most_changed_shoppers_are_those_who_would_have_seen_something_else(runs: Path) -> None:
+    assert compare(runs / "a", runs / "again").shoppers == []
+    found = compare(runs / "a", runs / "more", shoppers=50).shoppers
+    assert found
+    assert [one.change for one in found if None not in one.places] == sorted(
+        (one.change for one in found if None not in one.places), reverse=True
+    )
+    slates = [dict(rows_of(runs / name, "slates", ("place", "slate"))) for name in ("a", "more")]
+    users = [dict(rows_of(runs / name, "triggers", ("place", "user"))) for name in ("a", "more")]
+    for one in found:
+        assert 0 < one.change <= 1
+        for side, place in enumerate(one.places):
+            if place is not None:
+                assert users[side][place] == one.user
+        if None not in one.places:
+            assert slates[0][one.places[0]] != slates[1][one.places[1]]
+    assert len(compare(runs / "a", runs / "more", shoppers=2).shoppers) == 2
+
+
+def test_triggers_over_time_and_places_by_category_add_up(runs: Path) -> None:
+    found = compare(runs / "a", runs / "more")
+    assert sum(found.over_time.first) == found.sides[0].triggers
+    assert sum(found.over_time.second) == found.sides[1].triggers
+    assert len(found.over_time.first) == len(found.over_time.second) <= 61
+    places = sum(len(compare_slate) for compare_slate in _slates(runs / "a"))
+    assert {one.category for one in found.categories} == {"Food", "Home"}
+    assert sum(one.first for one in found.categories) == places
+    assert sum(found.agreement.spread) == found.agreement.slates
+
+
+def test_runs_that_stop_at_the_triggers_are_compared_by_their_triggers(runs: Path, tmp_path: Path) -> None:
+    capture = write_capture(tmp_path / "c", shop.history(500))
+    run(capture, tmp_path / "three", None, VIEWS % 3)
+    run(capture, tmp_path / "two", None, VIEWS % 2)
+    found = compare(tmp_path / "three", tmp_path / "two")
+    assert found.rules[0].gained > 0
+    assert found.agreement.slates == 0
+    assert found.agreement.rbo is None
+    assert found.agreement.overlap == {10: None, 20: None, 50: None}
+    assert (found.shoppers, found.categories) == ([], [])
+
+
+def _slates(folder: Path) -> list[list[str]]:
+    import json
+
+    return [
+        [one["item"] for one in json.loads(slate)["candidates"]]
+        for (slate,) in rows_of(folder, "slates", ("slate",))
+    ]
 
 
 def test_runs_of_different_captures_are_not_compared(runs: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from stream.replay.agreement import kendall, overlap, rbo
+from stream.replay.comparing.agreement import kendall, overlap, rbo
 
 slates = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=12)
 

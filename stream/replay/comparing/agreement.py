@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
 __all__ = ["kendall", "overlap", "rbo"]
 
 
-def overlap(one: Sequence[str], other: Sequence[str], depth: int) -> float:
+def overlap(one: Sequence[Hashable], other: Sequence[Hashable], depth: int) -> float:
     """Share of the first ``depth`` items that are in both lists, of the longer list's; 1 for two empty ones."""
     first, second = set(one[:depth]), set(other[:depth])
     longest = max(len(first), len(second))
     return len(first & second) / longest if longest else 1.0
 
 
-def kendall(one: Sequence[str], other: Sequence[str]) -> float | None:
+def kendall(one: Sequence[Hashable], other: Sequence[Hashable]) -> float | None:
     """Kendall's tau (Kendall 1938) of the items that are in both lists, from -1 to 1; None for fewer than two.
 
     Items have one place in each list, so there are no ties.
@@ -34,7 +34,7 @@ def kendall(one: Sequence[str], other: Sequence[str]) -> float | None:
     return float(2 * rising / pairs - 1)
 
 
-def rbo(one: Sequence[str], other: Sequence[str], persistence: float = 0.9) -> float:
+def rbo(one: Sequence[Hashable], other: Sequence[Hashable], persistence: float = 0.9) -> float:
     """Rank-biased overlap, extrapolated (Webber, Moffat and Zobel 2010, equation 32), from 0 to 1.
 
     The first places count most: at 0.9 the first ten make up about 86 %. 1 for two empty lists.
@@ -43,8 +43,8 @@ def rbo(one: Sequence[str], other: Sequence[str], persistence: float = 0.9) -> f
         return float(not one and not other)
     shorter, longer = sorted((one, other), key=len)
     short, long = len(shorter), len(longer)
-    seen_short: set[str] = set()
-    seen_long: set[str] = set()
+    seen_short: set[Hashable] = set()
+    seen_long: set[Hashable] = set()
     common = total = 0.0
     at_short = 0.0
     for depth in range(1, long + 1):

@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test unit lint format types install install-demo bench bench-gate bench-recovery bench-latency bench-hot-user \
+.PHONY: demo test unit lint format types install install-demo bench bench-gate bench-recovery bench-latency bench-hot-user bench-metrics \
 	bench-million docs clean help
 
 help: ## Show this list
@@ -49,11 +49,24 @@ bench-recovery: install ## Seconds until triggers come again after a worker was 
 bench-latency: install ## Milliseconds from an event to its trigger at 3,000 events/s
 	$(BIN)/python -m bench.event_to_trigger $(ARGS)
 
+bench-metrics: install ## What metrics and traces cost the gate, in CPU time
+	$(BIN)/python -m bench.metrics_cost $(ARGS)
+
 bench-hot-user: install ## What a scraper with 10,000 events/s costs the other shoppers
 	$(BIN)/python -m bench.hot_user $(ARGS)
 
 bench-million: install ## Bytes and memory of a million shoppers with a year each; ARGS="--users 50000" for a look
 	$(BIN)/python -m bench.gate.million $(ARGS)
+
+# EVENTS is the CSV of UCI Online Retail; ARGS="--student DIR" has a student write the demands.
+EVENTS ?= ../shared/data/online_retail/online_retail_2010-12_2011-09.csv.gz
+bench-replay: install ## Seconds to record a month, replay it under two rule files and compare; ARGS="--student DIR"
+	$(BIN)/python -m bench.replay_month --events $(EVENTS) $(ARGS)
+
+bench-replay-large: install ## Memory of a replay of 20 million events
+	$(BIN)/python -m bench.replay_large $(ARGS)
+
+.PHONY: bench-replay bench-replay-large
 
 # Quix Streams pins another Kafka client than the one beside it here: an environment of its own.
 $(VENV)-quix/.done:
@@ -61,8 +74,21 @@ $(VENV)-quix/.done:
 	$(VENV)-quix/bin/python -m pip install --disable-pip-version-check -q quixstreams
 	@touch $@
 
-docs: install ## Write docs/configuration.md from the settings
+docs: install ## Write docs/configuration.md, docs/metrics.md and docs/contracts/ from the code
 	$(BIN)/python -m console.configuration > docs/configuration.md
+	$(BIN)/python -m stream.metrics.page > docs/metrics.md
+	$(BIN)/python -m stream.contracts docs/contracts
+
+# vLLM pins another PyTorch: an environment of its own. VLLM=python3 names one that has it already.
+VLLM ?= $(VENV)-vllm/bin/python
+STUDENT ?= student
+PAIRS ?= pairs
+vllm-parity: install ## The student STUDENT behind vLLM and in process, on profiles of PAIRS: the same answers
+	test -x "$$(command -v $(VLLM))" || $(BIN)/python -m bench.vllm_environment $(VENV)-vllm
+	NEARLINE_VLLM_PYTHON=$(VLLM) $(BIN)/python -m pytest -m long tests/stream/infer/test_model_servers.py
+	$(BIN)/python -m bench.vllm_parity --python $(VLLM) $(STUDENT) $(PAIRS) $(ARGS)
+
+.PHONY: vllm-parity
 
 # Finished seeds are kept in .nearline/chaos and not run again; ARGS="--minutes 30" ends early, and another
 # `make chaos` goes on from there.

@@ -10,6 +10,7 @@ import typer
 from console.verbs import (
     cassette,
     catalog,
+    console,
     dead,
     demo,
     distill,
@@ -55,6 +56,7 @@ app.command("worker")(worker.worker)
 app.command("send")(send.send)
 app.command("record")(record.record)
 app.command("simulate")(shoppers.simulate)
+app.command("console")(console.console)
 app.command("slate")(slate.slate)
 app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)

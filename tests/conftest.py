@@ -14,6 +14,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import redis
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before anything loads OpenMP
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("nearline", deadline=None)
+hypothesis.settings.load_profile("nearline")
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 

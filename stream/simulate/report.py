@@ -78,6 +78,7 @@ class Report(msgspec.Struct, kw_only=True):
         accounting: what became of the events that count.
         warm_up: events before them that only made the state.
         users: shoppers with an event that counts; ``reached`` those that any rule reached.
+        per_rule: what each rule did; ``per_rule_against`` the same of the rules compared with.
         seconds: the simulation took; ``events_per_second`` is over all events read.
         notes: what to know of the figures.
     """
@@ -92,6 +93,7 @@ class Report(msgspec.Struct, kw_only=True):
     users: int
     reached: int
     per_rule: list[RuleReport]
+    per_rule_against: list[RuleReport] = []
     overlaps: list[Overlap]
     changes: list[Change]
     cost: Cost

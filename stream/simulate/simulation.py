@@ -194,6 +194,7 @@ class Simulation:
             users=len(self._users),
             reached=len(new.tally.reached()),
             per_rule=rules_of(new.tally, span),
+            per_rule_against=rules_of(old.tally, span) if old else [],
             overlaps=overlaps_of(new.tally),
             changes=changes_of(new.tally, old.tally, self._gained, self._lost, (old.events, new.events))
             if old

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
+
+from console.errors import ConsoleError
 from console.output import console
-from console.verbs.explain import print_chain
+from console.verbs.explain import explain, print_chain
 from index.ranking.live import LIVE_FEATURES
 from stream.slates import Trace
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def trace(**other: Any) -> Trace:
@@ -71,6 +71,19 @@ def test_every_position_shows_the_parts_that_add_up_to_its_score(capsys: pytest.
     assert "1.25 (recency -0.10, path +0.32)" in out
     assert "Chosen from 11 items (lexical 9, behaviour 4)." in out
     assert "Garlic [bold]bread" in out
+
+
+def test_a_traced_slate_names_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Trace 4bf92f3577b34da6a3ce929d0e0e4736." in printed(
+        trace(trace_id="4bf92f3577b34da6a3ce929d0e0e4736"), capsys
+    )
+    assert "Trace " not in printed(trace(), capsys)
+
+
+@pytest.mark.parametrize("asked", [{}, {"user": "ann", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}])
+def test_either_a_shopper_or_a_trace_is_explained(asked: dict[str, str]) -> None:
+    with pytest.raises(ConsoleError, match="Expected a shopper or a trace"):
+        explain(**asked)
 
 
 def test_a_trace_of_an_earlier_worker_is_explained_by_its_score_and_ranks(

@@ -303,18 +303,9 @@ def _tell(version: Version, as_json: bool) -> None:
 
 
 def _refuse_unreachable(ruleset: RuleSet, source: str) -> None:
-    from stream.errors import RulesError  # noqa: PLC0415
-    from stream.events import EVENT_TYPES  # noqa: PLC0415
-    from stream.gate.rules.checks import unreachable  # noqa: PLC0415
+    from console.reachable import refuse_unreachable  # noqa: PLC0415
 
-    kafka = _settings().kafka
-    types = {kind for kind in EVENT_TYPES if kafka.topic_of(kind) is not None}
-    found = [(rule.id, finding) for rule in ruleset.rules for finding in unreachable(rule, types)]
-    if found:
-        raise RulesError(
-            "\n".join(f"{source}: rule {name}: {finding.what}." for name, finding in found),
-            way_out="Nothing was changed; correct the rule, or configure the topic.",
-        )
+    refuse_unreachable(ruleset, source, _settings().kafka)
 
 
 def _difference(before: str, after: str, old: str, new: str) -> str:

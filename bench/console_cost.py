@@ -210,6 +210,10 @@ def main() -> int:
     print(f"{'without consoles':24}{len(without):>9}{per_100k(without):>26.3f}")
     print(f"{'with consoles':24}{len(with_):>9}{per_100k(with_):>26.3f}")
     print(f"cost {cost:+.2%}, 95 % interval {low:+.2%} to {high:+.2%}; bar {BAR:.0%}\n")
+    if high - low > 2 * BAR:
+        print(
+            "The interval is too wide to tell whether the bar is met; use a quieter machine or more --events.\n"
+        )
     print(f"{'page':20}{'asked':>7}{'p50, ms':>10}{'p95, ms':>10}{'most, ms':>10}")
     slow = False
     for path, took in found["pages"].items():

@@ -10,7 +10,6 @@ import redis
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from stream.embedded import kafka as kafka_module
 from stream.embedded.kafka import KafkaCluster, KafkaNode
 from stream.embedded.ports import LOOPBACK, free_ports
 from stream.embedded.supervisor import Supervisor
@@ -33,27 +32,14 @@ class _TwoDoors(KafkaCluster):
         super().__init__(data_dir, nodes=len(proxies), supervisor=supervisor)
         self._doors = {node.node_id: proxy for node, proxy in zip(self.nodes, proxies, strict=True)}
 
-    def specs(self, *node_ids: int) -> list[Any]:
-        original = kafka_module.server_properties
-
-        def with_second_door(node: KafkaNode, nodes: Sequence[KafkaNode], data_dir: Path) -> str:
-            door = self._doors[node.node_id]
-            lines = []
-            for line in original(node, nodes, data_dir).splitlines():
-                key = line.partition("=")[0]
-                more = {
-                    "listeners": f",WORKERS://{LOOPBACK}:{door.target}",
-                    "advertised.listeners": f",WORKERS://{LOOPBACK}:{door.port}",
-                    "listener.security.protocol.map": ",WORKERS:PLAINTEXT",
-                }.get(key, "")
-                lines.append(line + more + "\n")
-            return "".join(lines)
-
-        kafka_module.server_properties = with_second_door
-        try:
-            return super().specs(*node_ids)
-        finally:
-            kafka_module.server_properties = original
+    def properties_of(self, node: KafkaNode) -> dict[str, str]:
+        door, own = self._doors[node.node_id], f"PLAINTEXT://{LOOPBACK}:{node.port}"
+        controller = f"CONTROLLER://{LOOPBACK}:{node.controller_port}"
+        return {
+            "listeners": f"{own},{controller},WORKERS://{LOOPBACK}:{door.target}",
+            "advertised.listeners": f"{own},WORKERS://{LOOPBACK}:{door.port}",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,WORKERS:PLAINTEXT",
+        }
 
 
 class Servers:

@@ -15,7 +15,9 @@ from console.verbs.evaluation.slate import slate
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Measure recall, slates, demands, new intents and the judge.", no_args_is_help=True, rich_markup_mode=None
+    help="Measure recall, slates, demands, new intents and the judge.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 app.command("demand")(demand)
 app.command("discovery")(discovery)

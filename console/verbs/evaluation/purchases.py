@@ -88,7 +88,9 @@ def read_purchases(events: Path, catalog: Path | None, *, known_before: int | No
     names = [str(row.get("category") or "") for row in known]
     codes = {name: code for code, name in enumerate(dict.fromkeys(name for name in names if name))}
     category = np.array([codes.get(name, -1) for name in names], dtype=np.int64) if codes else None
-    return Bought(orders.log, orders.rejects, [str(row.get("title") or "") for row in known], category, tuple(codes))
+    return Bought(
+        orders.log, orders.rejects, [str(row.get("title") or "") for row in known], category, tuple(codes)
+    )
 
 
 def _items(

@@ -205,7 +205,7 @@ def test_what_is_no_mapping_is_refused(text: str) -> None:
 def test_a_hostile_file_is_refused_quickly_and_nothing_else(text: str) -> None:
     began = time.process_time()
     assert len(error(text)) < 20_000
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 20  # a search that goes back at each step would take hours
 
 
 @given(st.text(max_size=200))

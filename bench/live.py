@@ -31,7 +31,7 @@ from bench.recovery import Worker
 from stream.datasets import open_dataset
 from stream.embedded import EmbeddedStack
 from stream.embedded.ports import LOOPBACK
-from stream.kafka_clients import sync_options
+from stream.kafka_clients import client_options
 from stream.player import Player
 from stream.settings import KafkaSettings
 from stream.topics import create_topics
@@ -116,7 +116,7 @@ class Scene:
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
         stack = self._open.enter_context(EmbeddedStack(folder, broker="kafka"))
         self.kafka = kafka = KafkaSettings(brokers=stack.bootstrap)
-        admin = KafkaAdminClient(**sync_options(kafka))
+        admin = KafkaAdminClient(**client_options(kafka))
         times = {"message.timestamp.type": "LogAppendTime"}
         admin.create_topics(
             [NewTopic(kafka.triggers_topic, kafka.partitions, kafka.replication, topic_configs=times)]

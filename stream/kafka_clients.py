@@ -6,15 +6,15 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaClient, AIOKafkaProducer
+from aiokafka.errors import KafkaError, UnknownError
 
 from stream.errors import BrokerUnavailableError, CertificateError
 
 if TYPE_CHECKING:
     from stream.settings import KafkaSettings
 
-__all__ = ["async_options", "broker_unavailable", "check_broker", "sync_options"]
+__all__ = ["broker_unavailable", "check_broker", "client_options", "started"]
 
 
 def _security(kafka: KafkaSettings) -> dict[str, Any]:
@@ -32,17 +32,12 @@ def _security(kafka: KafkaSettings) -> dict[str, Any]:
     return options
 
 
-def sync_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """Options that every kafka-python client takes."""
+def client_options(kafka: KafkaSettings) -> dict[str, Any]:
+    """Options that every client takes, aiokafka's and kafka-python's, by the same names."""
     options = _security(kafka)
     if kafka.security_protocol in {"SSL", "SASL_SSL"}:
         options["ssl_context"] = _tls(kafka)
     return options
-
-
-def async_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """Options that every aiokafka client takes: by the same names."""
-    return sync_options(kafka)
 
 
 def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
@@ -68,9 +63,26 @@ def broker_unavailable(kafka: KafkaSettings, error: BaseException) -> BrokerUnav
     )
 
 
+async def started(producer: AIOKafkaProducer, kafka: KafkaSettings) -> AIOKafkaProducer:
+    """The producer, connected.
+
+    Raises:
+        UnknownError: what a broker without idempotent producers says to one; ask again for a plain one.
+        BrokerUnavailableError: no broker answers.
+    """
+    try:
+        await producer.start()
+    except KafkaError as error:
+        await producer.stop()
+        if isinstance(error, UnknownError):
+            raise
+        raise broker_unavailable(kafka, error) from error
+    return producer
+
+
 async def check_broker(kafka: KafkaSettings, timeout_s: float = 10.0) -> None:
     """Return if a broker answers. Raises :class:`BrokerUnavailableError`."""
-    client = AIOKafkaClient(**async_options(kafka), request_timeout_ms=int(timeout_s * 1000))
+    client = AIOKafkaClient(**client_options(kafka), request_timeout_ms=int(timeout_s * 1000))
     try:
         async with asyncio.timeout(timeout_s):
             await client.bootstrap()

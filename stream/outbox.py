@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, UnknownError
 from kafka.partitioner.default import murmur2
 
 from stream.errors import BrokerUnavailableError
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import client_options, started
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,16 +82,9 @@ class Outbox:
             linger_ms=2,
             max_batch_size=_BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES,
-            **async_options(self._kafka),
+            **client_options(self._kafka),
         )
-        try:
-            await producer.start()
-        except KafkaError as error:
-            await producer.stop()
-            if isinstance(error, UnknownError):
-                raise
-            raise broker_unavailable(self._kafka, error) from error
-        return producer
+        return await started(producer, self._kafka)
 
     async def send(self, topic: str, value: bytes, key: str | None, headers: _Headers = ()) -> None:
         """Put a record into the next request to the broker."""

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from stream.errors import StreamError
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import broker_unavailable, client_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -58,7 +58,7 @@ class Player:
             linger_ms=0,
             max_request_size=4_000_000,
             request_timeout_ms=int(patience_s * 1000),
-            **async_options(kafka),
+            **client_options(kafka),
         )
         self._fallback = kafka.event_topic_names()[0]
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stream.beyond import Beyond
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import broker_unavailable, client_options
 from stream.topics import partition_counts
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class RecordedTopics:
             isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             check_crcs=False,  # TCP and the broker have checked; it costs a tenth of the read
-            **async_options(kafka),
+            **client_options(kafka),
         )
         self.scanned = False
         self.until = 0

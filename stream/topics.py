@@ -14,7 +14,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from stream.errors import BrokerUnavailableError, TopicMismatchError
-from stream.kafka_clients import broker_unavailable, sync_options
+from stream.kafka_clients import broker_unavailable, client_options
 
 if TYPE_CHECKING:
     from stream.settings import KafkaSettings
@@ -35,7 +35,7 @@ def create_topics(kafka: KafkaSettings) -> list[str]:
     """
     try:
         admin = KafkaAdminClient(
-            **sync_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=_BOOTSTRAP_MS
+            **client_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=_BOOTSTRAP_MS
         )
     except KafkaError as error:
         raise broker_unavailable(kafka, error) from error
@@ -108,7 +108,7 @@ def partition_counts(
     if not topics:
         return {}
     own = admin is None
-    client = admin or KafkaAdminClient(**sync_options(kafka))
+    client = admin or KafkaAdminClient(**client_options(kafka))
     try:
         return {
             entry["name"] if "name" in entry else entry["topic"]: len(entry["partitions"])

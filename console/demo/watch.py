@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiokafka import AIOKafkaConsumer
 
-from stream.kafka_clients import async_options
+from stream.kafka_clients import client_options
 from stream.triggers import TriggerHead
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Watch:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             fetch_max_wait_ms=50,
-            **async_options(self._kafka),
+            **client_options(self._kafka),
         )
         await consumer.start()
         try:

@@ -115,10 +115,10 @@ def _redis(settings: Settings) -> str:
 
 def _probe(settings: Settings) -> list[Check]:
     from stream.embedded import probe_broker_sync  # noqa: PLC0415
-    from stream.kafka_clients import async_options  # noqa: PLC0415
+    from stream.kafka_clients import client_options  # noqa: PLC0415
 
     kafka = settings.stream.kafka
-    security = {name: value for name, value in async_options(kafka).items() if name != "bootstrap_servers"}
+    security = {name: value for name, value in client_options(kafka).items() if name != "bootstrap_servers"}
     try:
         report = probe_broker_sync(kafka.brokers, security=security)
     except NearlineError as error:

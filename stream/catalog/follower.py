@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from index.errors import EncoderUnavailableError
 from stream.catalog.record import BadChangeError, CatalogDefect, decode_changes
 from stream.dead import Origin, dead_record
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import broker_unavailable, client_options
 from stream.redis_client import patiently
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class CatalogFollower:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_WAIT_MS,
-            **async_options(self._kafka),
+            **client_options(self._kafka),
         )
         try:
             try:

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownError
 
 from stream.errors import StreamError
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import broker_unavailable, client_options
 from stream.recorded import RecordedTopics
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Redrive:
                 enable_idempotence=idempotent,
                 acks="all",
                 max_request_size=_LARGEST,
-                **async_options(self._kafka),
+                **client_options(self._kafka),
             )
             try:
                 await producer.start()

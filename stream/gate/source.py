@@ -24,7 +24,7 @@ from stream.gate.arrivals import arrivals
 from stream.gate.lane import Lane, end_of
 from stream.gate.lost import broker_lost, state_lost
 from stream.gate.merge import Horizon, Merge
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import broker_unavailable, client_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -230,7 +230,7 @@ class EventSource(Service):  # type: ignore[misc]  # mode has no types that mypy
             max_poll_interval_ms=600_000,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             check_crcs=False,  # TCP and the broker have checked; it costs a tenth of the read
-            **async_options(self._kafka),
+            **client_options(self._kafka),
         )
         consumer.subscribe(self._topics, listener=Listener())
         self._consumer = consumer

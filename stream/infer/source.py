@@ -20,7 +20,7 @@ from mode import Service
 
 from stream.dead import Origin
 from stream.errors import BrokerUnavailableError
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import broker_unavailable, client_options
 from stream.triggers import decode_trigger
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class TriggerSource(Service):  # type: ignore[misc]  # mode has no types that my
             heartbeat_interval_ms=int(self._kafka.session_timeout_s * 1000 / 6),
             max_poll_interval_ms=600_000,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
-            **async_options(self._kafka),
+            **client_options(self._kafka),
         )
         self._consumer = consumer
         try:

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from index.built.manifest import file_sha256
 from stream.replay.errors import CaptureError
-from stream.replay.manifest import Manifest, Part, Segment, file_sha256
+from stream.replay.manifest import Manifest, Part, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

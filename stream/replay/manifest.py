@@ -17,7 +17,6 @@ may lie beyond the last one kept, where shoppers were chosen.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,6 @@ __all__ = [
     "Part",
     "Segment",
     "Topic",
-    "file_sha256",
     "write_whole",
 ]
 
@@ -195,9 +193,3 @@ def write_whole(path: Path, data: bytes) -> None:
         raise CaptureError(
             f"{path} cannot be written: {error}.", way_out="Check disk and permissions."
         ) from error
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's contents, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

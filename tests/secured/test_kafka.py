@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from stream.errors import BrokerUnavailableError, CertificateError
-from stream.kafka_clients import check_broker, sync_options
+from stream.kafka_clients import check_broker, client_options
 from stream.player import Player
 from stream.settings import KafkaSettings
 from stream.topics import create_topics
@@ -60,7 +60,7 @@ def test_a_certificate_that_cannot_be_read_is_named(secured_kafka: KafkaSettings
     empty.write_text("")
     for file in (tmp_path / "none.pem", empty):
         with pytest.raises(CertificateError, match=file.name):
-            sync_options(secured_kafka.model_copy(update={"ssl_cafile": file}))
+            client_options(secured_kafka.model_copy(update={"ssl_cafile": file}))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from kafka import KafkaConsumer
 
 from stream.embedded.ports import LOOPBACK, free_ports
 from stream.embedded.supervisor import ChildSpec, Supervisor
-from stream.kafka_clients import sync_options
+from stream.kafka_clients import client_options
 from stream.player import Player
 from stream.topics import create_topics
 from stream.triggers import decode_trigger
@@ -101,7 +101,7 @@ def test_a_worker_makes_triggers_and_checkpoints_and_logs_no_secret(
         supervisor.stop("worker")
         log = (tmp_path / "logs" / "worker.log").read_text()
     consumer = KafkaConsumer(
-        kafka.triggers_topic, **sync_options(kafka), auto_offset_reset="earliest", consumer_timeout_ms=3000
+        kafka.triggers_topic, **client_options(kafka), auto_offset_reset="earliest", consumer_timeout_ms=3000
     )
     fired = {decode_trigger(record.value).user for record in consumer}
     consumer.close()

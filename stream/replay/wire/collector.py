@@ -13,7 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import broker_unavailable, client_options
 from stream.replay.errors import WireError
 from stream.replay.wire.messages import PlacedTrigger, ReplayedTrace, bare_trace, bare_trigger
 
@@ -76,7 +76,7 @@ class Collector:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             max_partition_fetch_bytes=8 * 2**20,
-            **async_options(kafka),
+            **client_options(kafka),
         )
         self.triggers = 0
         self.chains = 0

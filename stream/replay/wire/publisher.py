@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError, UnknownError
 
 from stream.catalog.record import BadChangeError, decode_changes
 from stream.gate.rules.in_force import Boundary
-from stream.kafka_clients import async_options, broker_unavailable
+from stream.kafka_clients import broker_unavailable, client_options, started
 from stream.replay.fired import acts_of
 from stream.replay.order import arrivals_of
 from stream.replay.rules_kept import RulesKept
@@ -106,16 +106,9 @@ class Publisher:
             acks="all",
             max_batch_size=_BATCH_BYTES,
             max_request_size=_MAX_RECORD_BYTES,
-            **async_options(self._kafka),
+            **client_options(self._kafka),
         )
-        try:
-            await producer.start()
-        except KafkaError as error:
-            await producer.stop()
-            if isinstance(error, UnknownError):
-                raise
-            raise broker_unavailable(self._kafka, error) from error
-        return producer
+        return await started(producer, self._kafka)
 
     async def changes(self) -> tuple[list[int], int]:
         """Publish the catalog topic; return the records by partition, and how many of them are no change."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from stream.kafka_clients import broker_unavailable, sync_options
+from stream.kafka_clients import broker_unavailable, client_options
 from stream.replay.errors import WireError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def remove_topics(kafka: KafkaSettings, names: Sequence[str]) -> None:
 def _admin(kafka: KafkaSettings) -> KafkaAdminClient:
     try:
         return KafkaAdminClient(
-            **sync_options(kafka), request_timeout_ms=_REQUEST_MS, bootstrap_timeout_ms=_BOOTSTRAP_MS
+            **client_options(kafka), request_timeout_ms=_REQUEST_MS, bootstrap_timeout_ms=_BOOTSTRAP_MS
         )
     except KafkaError as error:
         raise broker_unavailable(kafka, error) from error

@@ -100,7 +100,7 @@ class _Offered:
 
 
 class Engine:
-    """A student with the phrases it may write. Not safe for several threads at once."""
+    """A student with the phrases it may write. Several threads may have it write at once."""
 
     def __init__(self, folder: Path) -> None:
         """Load (a second, after torch).

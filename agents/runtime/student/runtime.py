@@ -1,4 +1,4 @@
-"""The student as a runtime: batches of requests in, answers out, in a thread of its own."""
+"""The student as a runtime: batches of requests in, answers out, in threads of its own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ _log = logging.getLogger(__name__)
 
 
 class StudentRuntime:
-    """Answers batches one after another; each is searched together.
+    """Answers batches, shared out among its threads; each share is searched together.
+
+    A product of the student's is too small to be worth two cores: one shopper is answered sooner by one thread than by two, and
+    of a batch each thread answers a share on its own.
 
     An answer is always valid: its queries are phrases of the catalogue. A request's temperature, seed and limit of
     tokens do not matter, because the likeliest phrases are searched and not drawn; diversity comes from asking for
@@ -67,10 +70,15 @@ class StudentRuntime:
                 f"the student needs a package that is not installed: {error.name}.",
                 way_out="Install nearline[local], or set agents.runtime to server.",
             ) from error
-        torch.set_num_threads(threads)
         self.model = folder.name
         self._settings = settings
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="nearline-student")
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(
+            threads,
+            thread_name_prefix="nearline-student",
+            initializer=torch.set_num_threads,
+            initargs=(1,),
+        )
         self._closed = False
         self._engine: Engine = Engine(folder)
         self._titles = own or self._engine.known
@@ -106,7 +114,21 @@ class StudentRuntime:
         loop = asyncio.get_running_loop()
         for at in range(0, len(requests), self._settings.batch):
             chunk = requests[at : at + self._settings.batch]
-            answers += await loop.run_in_executor(self._pool, self._run, chunk, deadline)
+            # Neighbours are about as long, and each thread gets as much of the long ones.
+            order = sorted(range(len(chunk)), key=lambda one: len(chunk[one].text), reverse=True)
+            shares = [order[first :: self._threads] for first in range(min(self._threads, len(chunk)))]
+            done = await asyncio.gather(
+                *(
+                    loop.run_in_executor(self._pool, self._run, [chunk[one] for one in share], deadline)
+                    for share in shares
+                )
+            )
+            found = {
+                one: answer
+                for share, part in zip(shares, done, strict=True)
+                for one, answer in zip(share, part, strict=True)
+            }
+            answers += [found[one] for one in range(len(chunk))]
         return answers
 
     async def ready(self) -> bool:

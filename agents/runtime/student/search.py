@@ -140,7 +140,7 @@ class _Tokens:
 
 
 class Search:
-    """Searches a model's distribution over a trie. Not safe for several threads at once."""
+    """Searches a model's distribution over a trie; in several threads at once, if need be."""
 
     def __init__(self, layers: Layers, ends: tuple[int, int]) -> None:
         """Use a student's layers; ``ends`` are the tokens that may follow a complete phrase."""
@@ -175,13 +175,14 @@ class Search:
         return [Found(one.phrases, one.fed, row in late) for row, one in enumerate(found)]
 
     def _open_roots(self, trie: Trie, jobs: _Jobs, hidden: torch.Tensor) -> None:
-        if self._root is None or self._root[0] is not trie:
+        root = self._root  # another thread may put its own in place
+        if root is None or root[0] is not trie:
             edges = trie.tokens[: trie.first[1]]
-            self._root = (trie, self._head[torch.from_numpy(edges)].T.contiguous())
+            root = self._root = (trie, self._head[torch.from_numpy(edges)].T.contiguous())
         own = hidden[torch.from_numpy(jobs.row)]
         every = np.arange(len(jobs.row))
         nodes = np.full(len(every), ROOT)
-        logits = (own @ self._root[1]).numpy()
+        logits = (own @ root[1]).numpy()
         self._open(trie, jobs, every, np.zeros(len(every)), nodes, np.full(len(every), -1), own, logits)
 
     def _round(self, trie: Trie, jobs: _Jobs, chosen: _Open, read: Read, tokens: _Tokens) -> None:

@@ -20,7 +20,7 @@ import heapq
 import math
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -138,15 +138,27 @@ class _Draft:
 
     __slots__ = ("acts", "cells", "cents", "chosen", "factors", "label", "period", "quantity")
 
-    def __init__(self, period: str, label: str, cells: list[Cell]) -> None:
+    def __init__(self, period: str, label: str) -> None:
         self.period = period
         self.label = label
-        self.cells = cells
-        self.acts = sum([cell.acts for cell in cells])
-        self.cents = sum([cell.cents for cell in cells])
-        self.quantity = sum([cell.quantity for cell in cells])
+        self.cells: list[Cell] = []
+        self.acts = self.cents = self.quantity = 0
         self.factors: dict[str, int] = {}
         self.chosen: list[str] = []
+
+    def add(self, cell: Cell) -> None:
+        """Add up another cell."""
+        self.cells.append(cell)
+        self.acts += cell.acts
+        self.cents += cell.cents
+        self.quantity += cell.quantity
+
+    def join(self, other: _Draft) -> None:
+        """Add up all that another line adds up."""
+        self.cells += other.cells
+        self.acts += other.acts
+        self.cents += other.cents
+        self.quantity += other.quantity
 
     @property
     def values(self) -> int:
@@ -206,15 +218,21 @@ class Compressor:
         now = week_of(moment)
         room = self._room(sum(cell.acts for cell in cells))
         labelled = [(cell, self._label(cell.category)) for cell in cells]
+        drafted: dict[Level, list[list[_Draft]]] = {}
+
+        def drafts_of(level: Level) -> list[_Draft]:
+            # Levels that tell time alike differ in how many categories they name only.
+            time = replace(level, categories=None)
+            if time not in drafted:
+                drafted[time] = _drafts(labelled, now, time)
+            return _named(drafted[time], level.categories)
+
         # Coarser levels need fewer tokens, so the finest that fits is found by halving.
-        drafted: dict[int, list[_Draft]] = {}
-        at = bisect_left(
-            range(len(LEVELS) - 1),
-            x=True,
-            key=lambda at: self._fits(drafted.setdefault(at, _drafts(labelled, now, LEVELS[at])), room),
+        finest = bisect_left(
+            LEVELS, x=True, hi=len(LEVELS) - 1, key=lambda level: self._fits(drafts_of(level), room)
         )
-        for level in range(at, len(LEVELS)):
-            drafts = drafted.get(level) or _drafts(labelled, now, LEVELS[level])
+        for level in LEVELS[finest:]:
+            drafts = drafts_of(level)
             for draft in drafts:
                 draft.read_factors()
             if made := self._fill(drafts, room, now):
@@ -342,30 +360,36 @@ def _place(cell: Cell) -> tuple[int, str]:
     return cell.week, cell.category
 
 
-def _drafts(labelled: Sequence[_Labelled], now: int, level: Level) -> list[_Draft]:
-    """Cells, by week, added up by period and category: the oldest first, the largest of a period first."""
+def _drafts(labelled: Sequence[_Labelled], now: int, level: Level) -> list[list[_Draft]]:
+    """Cells, by week, added up by period and category: the oldest period first, the largest category of each first."""
     names: dict[int, str] = {}
-    groups: dict[str, dict[str, list[Cell]]] = {}
+    groups: dict[str, dict[str, _Draft]] = {}
     for cell, label in labelled:
         name = names.get(cell.week)
         if name is None:
             name = names[cell.week] = period(cell.week, now, level)
             groups.setdefault(name, {})
-        groups[name].setdefault(label, []).append(cell)
-    ordered = []
-    # A period is met first at its oldest week.
-    for name, found in groups.items():
-        drafts = [_Draft(name, label, cells) for label, cells in found.items()]
-        drafts.sort(key=lambda draft: (-draft.acts, draft.label))
+        # A period is met first at its oldest week.
+        found = groups[name]
+        draft = found.get(label)
+        if draft is None:
+            draft = found[label] = _Draft(name, label)
+        draft.add(cell)
+    return [sorted(found.values(), key=lambda draft: (-draft.acts, draft.label)) for found in groups.values()]
+
+
+def _named(periods: list[list[_Draft]], categories: int | None) -> list[_Draft]:
+    """The drafts of all periods; of each the largest categories by name, and one that adds up the others."""
+    made: list[_Draft] = []
+    for drafts in periods:
         # One category alone is not worth less under its own name.
-        if level.categories is not None and len(drafts) > level.categories + 1:
-            drafts = _folded(drafts, level.categories)
-        ordered += drafts
-    return ordered
-
-
-def _folded(by_size: list[_Draft], kept: int) -> list[_Draft]:
-    """The ``kept`` largest drafts of a period and one that adds up the others."""
-    named = [draft for draft in by_size if draft.label != OTHER][:kept]
-    others = [cell for draft in by_size if draft not in named for cell in draft.cells]
-    return [*named, _Draft(by_size[0].period, OTHER, others)]
+        if categories is None or len(drafts) <= categories + 1:
+            made += drafts
+            continue
+        named = [draft for draft in drafts if draft.label != OTHER][:categories]
+        rest = _Draft(drafts[0].period, OTHER)
+        for draft in drafts:
+            if draft not in named:
+                rest.join(draft)
+        made += [*named, rest]
+    return made

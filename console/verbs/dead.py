@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import re
-from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +15,6 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from console.settings import Settings
-    from stream.dead.redrive import Redriven
     from stream.dead.search import Dead, Filters
 
 app = typer.Typer(help="Events that could not be used.", no_args_is_help=True, rich_markup_mode=None)
@@ -38,8 +34,6 @@ Users = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 _SHOWN_CHARS = 60
-# The newest are found by time of death; between equal times by place.
-_Newest = tuple[int, int, int]
 
 
 @app.command("list")
@@ -56,24 +50,19 @@ def list_dead(
     from console.output import console, print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
     from stream.dead.search import find_dead  # noqa: PLC0415
+    from stream.dead.summary import Summary  # noqa: PLC0415
 
     settings = load_settings()
     filters = _filters(settings, reason, topic, since, until, user)
 
-    async def collect() -> tuple[Counter[tuple[str, str]], list[Dead]]:
-        counts: Counter[tuple[str, str]] = Counter()
-        newest: list[tuple[_Newest, Dead]] = []
+    async def collect() -> Summary:
+        found = Summary(limit)
         async for dead in find_dead(settings.stream.kafka, filters):
-            record = dead.record
-            counts[(record.reason, record.topic) if record else ("unreadable", "")] += 1
-            entry = ((record.at if record else 0, dead.partition, dead.offset), dead)
-            if len(newest) < limit:
-                heapq.heappush(newest, entry)
-            elif limit:
-                heapq.heappushpop(newest, entry)
-        return counts, [dead for _, dead in sorted(newest, reverse=True)]
+            found.add(dead)
+        return found
 
-    counts, newest = asyncio.run(collect())
+    found = asyncio.run(collect())
+    counts, newest = found.counts, found.newest
     if as_json:
         print_json(
             {
@@ -112,14 +101,9 @@ def show(
     from stream.dead.redrive import refusal  # noqa: PLC0415
     from stream.dead.search import one_dead  # noqa: PLC0415
 
-    match = re.fullmatch(r"(\d{1,9}):(\d{1,18})", place)
-    if match is None:
-        raise ConsoleError(
-            f"{place!r} is no place of a dead record.", way_out="Give PARTITION:OFFSET, e.g. 0:17."
-        )
     settings = load_settings()
     kafka = settings.stream.kafka
-    dead = asyncio.run(one_dead(kafka, int(match[1]), int(match[2])))
+    dead = asyncio.run(one_dead(kafka, _place(place)))
     if dead is None:
         raise ConsoleError(
             f"There is no record at {place} of {kafka.dead_topic}.",
@@ -169,7 +153,7 @@ def redrive(
 
     settings = load_settings()
     filters = _filters(settings, reason, topic, since, until, user)
-    places = frozenset(place) if place else None
+    places = frozenset(_place(one) for one in place) if place else None
     asyncio.run(_redrive(settings, filters, places, limit, again=again, yes=yes, console=console))
 
 
@@ -183,6 +167,7 @@ async def _redrive(
     yes: bool,
     console: Any,
 ) -> None:
+    from stream.dead.chosen import choose, send_chosen  # noqa: PLC0415
     from stream.dead.redrive import Redrive  # noqa: PLC0415
     from stream.redis_client import connect_redis  # noqa: PLC0415
 
@@ -190,17 +175,17 @@ async def _redrive(
     redis: Redis = await connect_redis(stream.redis)
     try:
         work = Redrive(stream.kafka, redis, stream.redis.prefix, again=again)
-        chosen, before, refused = await _choose(settings, work, filters, places, limit, again=again)
-        for why, count in refused.most_common():
+        chosen = await choose(stream.kafka, work, filters, places, limit)
+        for why, count in chosen.refused.most_common():
             console.print(f"{count:,} refused: {why}.", markup=False)
-        if before:
-            console.print(f"{before:,} were sent before and are left (--again sends them).")
-        if not chosen:
+        if chosen.before:
+            console.print(f"{chosen.before:,} were sent before and are left (--again sends them).")
+        if not chosen.places:
             console.print("Nothing to send.")
             return
         if not yes:
-            typer.confirm(f"Send {len(chosen):,} events again?", abort=True)
-        result = await _send(stream.kafka, work, filters, chosen)
+            typer.confirm(f"Send {len(chosen.places):,} events again?", abort=True)
+        result = await send_chosen(stream.kafka, work, chosen)
     finally:
         await redis.aclose()
     console.print(f"Sent {result.sent:,} events again.")
@@ -208,53 +193,19 @@ async def _redrive(
         console.print(f"{result.before:,} had been sent before.")
     if result.busy:
         console.print(f"{result.busy:,} are being sent by another run; in a minute it is known if they were.")
-    gone = len(chosen) - result.sent - result.before - result.busy - result.refused.total()
-    if gone:
+    if gone := chosen.gone(result):
         console.print(f"{gone:,} were gone from the dead topic by then (its retention).")
 
 
-async def _choose(
-    settings: Settings,
-    work: Any,
-    filters: Filters,
-    places: frozenset[str] | None,
-    limit: int | None,
-    *,
-    again: bool,
-) -> tuple[set[str], int, Counter[str]]:
-    """Places of the records to send, how many were sent before, and how many cannot be sent and why."""
-    from stream.dead.redrive import refusal  # noqa: PLC0415
-    from stream.dead.search import find_dead  # noqa: PLC0415
+def _place(text: str) -> str:
+    """``text`` if it names a place of the dead topic."""
+    from stream.dead.search import is_place  # noqa: PLC0415
 
-    kafka = settings.stream.kafka
-    chosen: set[str] = set()
-    before = 0
-    refused: Counter[str] = Counter()
-    async for dead in find_dead(kafka, filters):
-        if places is not None and dead.place not in places:
-            continue
-        if (why := refusal(dead, kafka)) is not None:
-            refused[why] += 1
-        elif not again and (await work.sent_before([dead]))[0]:
-            before += 1
-        else:
-            chosen.add(dead.place)
-            if limit is not None and len(chosen) == limit:
-                break
-    return chosen, before, refused
-
-
-async def _send(kafka: Any, work: Any, filters: Filters, chosen: set[str]) -> Redriven:
-    """Read once more and send what was chosen: places fit in memory where originals may not."""
-    from stream.dead.search import find_dead  # noqa: PLC0415
-
-    async def wanted() -> Any:
-        async for dead in find_dead(kafka, filters):
-            if dead.place in chosen:
-                yield dead
-
-    result: Redriven = await work.send(wanted())
-    return result
+    if not is_place(text):
+        raise ConsoleError(
+            f"{text!r} is no place of a dead record.", way_out="Give PARTITION:OFFSET, e.g. 0:17."
+        )
+    return text
 
 
 def _filters(

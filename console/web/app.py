@@ -21,8 +21,11 @@ from console.web.access import Access
 from console.web.catalog import OpenCatalog
 from console.web.discovery import Kept
 from console.web.doors import Doors, RefusedError
+from console.web.live.broker import BrokerWatch
+from console.web.live.minutes import Minutes
 from console.web.live.watch import Watch
-from console.web.pages import dead, discovery, now, rules, shopper, sign_in, trail
+from console.web.pages import dead, discovery, now, redrive, rules, shopper, sign_in, trail
+from console.web.redrives import Redrives
 from console.web.simulations import Simulations
 from console.web.state import Console
 from console.web.templates import STATIC, page
@@ -70,31 +73,38 @@ def make_app(settings: Settings) -> Starlette:
         Retry(NoBackoff(), 1)
     )  # a connection gone stale is made anew; a Redis that is away is said at once
     access = Access(mine)
+    record = Trail(redis, stream.redis.prefix, mine.audit_log, mine.audit_entries)
     console = Console(
         settings=mine,
         stream=stream,
         redis=redis,
         access=access,
-        trail=Trail(redis, stream.redis.prefix, mine.audit_log, mine.audit_entries),
+        trail=record,
         watch=Watch(redis, stream.redis.prefix),
+        minutes=Minutes(redis, stream.redis.prefix, stream.minutes.kept_s),
+        broker=BrokerWatch(stream.kafka),
         simulations=Simulations(mine.simulate_s),
+        redrives=Redrives(stream.kafka, redis, stream.redis.prefix, record),
         catalog=OpenCatalog(settings.index.catalog),
         slates=Kept(),
     )
 
     @contextlib.asynccontextmanager
     async def life(_app: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(console.watch.run())
+        followed = (console.watch, console.minutes, console.broker)
+        tasks = [asyncio.create_task(one.run()) for one in followed]
         try:
             yield
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await console.simulations.close()
+            await console.redrives.close()
             with contextlib.suppress(RedisError, OSError):
                 await redis.aclose()
 
-    pages = (now, rules, shopper, discovery, dead, trail, sign_in)
+    pages = (now, rules, shopper, discovery, dead, redrive, trail, sign_in)
     app = Starlette(
         routes=[
             *(route for one in pages for route in one.ROUTES),
@@ -134,12 +144,19 @@ async def _redis_away(request: Request, error: Exception) -> Response:
     console: Console = request.app.state.console
     where = address_of(console.stream.redis)
     log.warning("Redis at %s does not answer (%s: %s)", where, type(error).__name__, error)
+    if request.method in {"GET", "HEAD"}:
+        way_out = "Storefronts that read slates there see the same; this page works again once it answers."
+    else:  # the change may have been made, and the answer lost
+        way_out = (
+            "Look whether the change was made once it answers, before you repeat it: made twice it is refused. What you "
+            "typed is still there when you go back."
+        )
     return _problem(
         request,
         503,
         "Redis does not answer",
         f"There is no answer from {where} ({type(error).__name__}).",
-        "Nothing was changed. Storefronts that read slates there see the same; this page works again once it answers.",
+        way_out,
     )
 
 

@@ -22,12 +22,16 @@ _STEPS_MS = (60_000, 300_000, 900_000, 1_800_000, 3_600_000, 10_800_000, 21_600_
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What a line shows: its name, and (time in milliseconds, value) ascending. ``dashed`` for what was before."""
+    """What a line shows: its name, and (time in milliseconds, value) ascending. ``dashed`` for what was before.
+
+    ``unit`` stands behind the newest value.
+    """
 
     name: str
     points: Sequence[tuple[float, float]]
     colour: int
     dashed: bool = False
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def line_chart(
             one.colour,
             one.dashed,
             " ".join(f"{x(at)},{y(value)}" for at, value in one.points),
-            rate(one.points[-1][1]) if one.points else NOTHING,
+            rate(one.points[-1][1]) + one.unit if one.points else NOTHING,
         )
         for one in chosen
     ]

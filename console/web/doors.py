@@ -30,6 +30,7 @@ __all__ = [
     "STRANGERS",
     "Doors",
     "RefusedError",
+    "fields_of",
     "form_of",
     "must_ask",
     "must_change",
@@ -134,13 +135,24 @@ def _ask(request: Request, stranger: Stranger) -> Response:
     words = STRANGERS[stranger] or "Sign in first."
     if "authorization" in request.headers:
         return _plain(401, words, {"www-authenticate": 'Basic realm="Nearline", charset="UTF-8"'})
-    if request.headers.get("hx-request") == "true" or request.method not in _SAFE:
+    if request.headers.get("hx-request") == "true":
         return page(request, "parts/stranger.html", {"words": words}, status=401)
+    if request.method not in _SAFE:
+        values = {"words": f"{words} Nothing was changed.", "next": _came_from(request), "draft": None}
+        return page(request, "sign_in.html", values, status=401)
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     answer = RedirectResponse(f"/sign-in?why={stranger}&next={quote(target, safe='')}", status_code=303)
     if stranger is not Stranger.NEW:
         answer.delete_cookie(COOKIE)
     return answer
+
+
+def _came_from(request: Request) -> str:
+    """The page of this site that a form was sent from; the first page where that is not known."""
+    sent = urlsplit(request.headers.get("referer", ""))
+    if sent.netloc != request.headers.get("host") or not sent.path:
+        return "/"
+    return sent.path + (f"?{sent.query}" if sent.query else "")
 
 
 def _same_site(request: Request) -> bool:
@@ -153,7 +165,12 @@ def _same_site(request: Request) -> bool:
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form (URL-encoded); of a field given twice the last.
+    """The fields of a form (URL-encoded); of a field given twice the last. Raises as :func:`fields_of`."""
+    return dict(await fields_of(request))
+
+
+async def fields_of(request: Request) -> list[tuple[str, str]]:
+    """The fields of a form (URL-encoded), in their order.
 
     Raises:
         RefusedError: it is longer than any form of this page, or of another kind.
@@ -167,12 +184,11 @@ async def form_of(request: Request) -> dict[str, str]:
         if len(body) > FORM_BYTES:
             raise RefusedError(f"The form is longer than {FORM_BYTES:,} bytes.", way_out="Shorten the rules.")
     try:
-        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50, errors="strict")
+        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50, errors="strict")
     except ValueError as error:
         raise RefusedError(
             f"The form cannot be read ({error}).", way_out="Send it URL-encoded, as UTF-8."
         ) from error
-    return dict(fields)
 
 
 def must_ask(request: Request, form: dict[str, str]) -> Operator:

@@ -20,7 +20,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
     """Look at everything, try rules."""
     OPERATOR = "operator"
-    """Change rules, too."""
+    """Change rules and send dead events again, too."""
 
 
 class _Model(BaseModel):

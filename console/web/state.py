@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from console.web.live.minutes import Minutes
 from console.web.live.picture import Picture, picture
 from stream.gate.rules.book import RuleBook
 from stream.gate.state.checkpoint import CheckpointStore
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
     from console.web.access import Access
     from console.web.catalog import OpenCatalog
     from console.web.discovery import Kept
+    from console.web.live.broker import BrokerWatch
+    from console.web.live.minutes import Minutes
     from console.web.live.watch import Watch
+    from console.web.redrives import Redrives
     from console.web.settings import ConsoleSettings
     from console.web.simulations import Simulations
     from console.web.trail import Trail
@@ -40,7 +42,10 @@ class Console:
     access: Access
     trail: Trail
     watch: Watch
+    minutes: Minutes
+    broker: BrokerWatch
     simulations: Simulations
+    redrives: Redrives
     catalog: OpenCatalog
     slates: Kept
     _partitions: tuple[float, int] = field(default=(0.0, 0))
@@ -51,15 +56,10 @@ class Console:
         """The book of rules."""
         return RuleBook(self.redis, self.stream.redis.prefix)
 
-    @property
-    def minutes(self) -> Minutes:
-        """What happened in each minute."""
-        return Minutes(self.redis, self.stream.redis.prefix)
-
     def picture(self) -> Picture:
         """The picture of now; made once for all who look at it."""
         if self._picture is None or self._picture.at != self.watch.seen_at:
-            self._picture = picture(self.watch)
+            self._picture = picture(self.watch, self.broker.problem)
         return self._picture
 
     async def partitions(self) -> int:

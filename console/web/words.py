@@ -111,7 +111,9 @@ def rate(value: float | None) -> str:
         return NOTHING
     if value >= 99.5:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 0.995 or value == 0 else f"{value:.2f}"
+    if value == 0:
+        return "0"
+    return f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
 
 
 def millis(value: float | None) -> str:
@@ -120,12 +122,16 @@ def millis(value: float | None) -> str:
         return NOTHING
     if value >= 10_000:
         return f"{value / 1000:,.1f} s"
+    if value >= 1_000:
+        return f"{value / 1000:.2f} s"
     return f"{value:,.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
 def percent(share: float | None, digits: int = 0) -> str:
     """A share of one in per cent."""
-    return NOTHING if share is None or not math.isfinite(share) else f"{share:.{digits}%}"
+    if share is None or not math.isfinite(share):
+        return NOTHING
+    return f"{share:.{digits}%}" if share else "0%"
 
 
 def _shows(char: str) -> bool:

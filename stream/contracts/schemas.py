@@ -15,6 +15,7 @@ from stream.gate.rules.ruleset import RuleSet
 from stream.gate.state.ledger import LedgerEntry
 from stream.gate.state.recent import Recent
 from stream.metrics.heartbeat import Beat
+from stream.metrics.minutes import Minute
 from stream.slates import Outcome, Slate, Trace
 from stream.triggers import Trigger
 
@@ -249,6 +250,12 @@ SCHEMAS: Final[dict[str, Contract]] = {
         "The heartbeat of a worker",
         "What nl:worker:{name} holds while the worker lives.",
         lambda: _of_struct(Beat),
+    ),
+    "minute": Contract(
+        "A worker's counts of a minute",
+        "What the field WORKER:STARTED of the hash nl:minute:{at} holds, at being the minute's start in milliseconds. A "
+        "minute is the sum of its fields; counts of many names are cut, the rest standing as `other`.",
+        lambda: _of_struct(Minute),
     ),
 }  # fmt: skip
 """Every contract by the name of its file."""

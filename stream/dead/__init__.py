@@ -4,6 +4,8 @@
 
     record.py      what stands on ``nearline.dead``; the gate and inference write it
     search.py      finds records there by reason, topic, time and shopper
+    summary.py     how many for which reason, and the newest
+    chosen.py      which of them are to be sent again, and how many these are
     redrive.py     sends originals through the front door again, each once
 
 Only the record is imported with the package: it is what the gate needs.

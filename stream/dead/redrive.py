@@ -108,6 +108,10 @@ class Redrive:
         )
         return [value is not None and value.startswith(b"sent:") for value in values]
 
+    async def left_out(self, found: Sequence[Dead]) -> list[bool]:
+        """Of each record, whether it is left because an earlier run has sent it."""
+        return [False] * len(found) if self._again else await self.sent_before(found)
+
     async def send(
         self, found: AsyncIterable[Dead], told: Callable[[Redriven], None] | None = None
     ) -> Redriven:

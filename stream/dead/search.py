@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,12 +12,13 @@ from stream.dead.record import DeadRecord
 from stream.recorded import RecordedTopics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from stream.settings import KafkaSettings
 
-__all__ = ["Dead", "Filters", "find_dead", "one_dead", "user_of"]
+__all__ = ["Dead", "Filters", "dead_at", "find_dead", "is_place", "one_dead", "user_of"]
 
+_PLACE = re.compile(r"(\d{1,9}):(\d{1,18})", re.ASCII)
 _decode = msgspec.json.Decoder(DeadRecord).decode
 
 
@@ -110,19 +112,54 @@ async def find_dead(kafka: KafkaSettings, filters: Filters) -> AsyncIterator[Dea
                         yield dead
 
 
-async def one_dead(kafka: KafkaSettings, partition: int, offset: int) -> Dead | None:
+def is_place(text: str) -> bool:
+    """Whether ``text`` names a place on the dead topic, ``PARTITION:OFFSET``."""
+    return _PLACE.fullmatch(text) is not None
+
+
+async def one_dead(kafka: KafkaSettings, place: str) -> Dead | None:
     """The record at one place of the dead topic; None if there is none (any more)."""
-    async with RecordedTopics(kafka, [kafka.dead_topic]) as topics:
-        parts = (await topics.partitions()).get(partition)
-        if not parts:
-            return None
-        first = await topics.starts(parts, None)
-        if offset < first[parts[0]]:
-            return None
-        async for read, _ in topics.read({parts[0]: offset}):
-            for found in read.get(parts[0], ()):
-                return _dead(partition, offset, found.value or b"", kafka) if found.offset == offset else None
+    async for dead in dead_at(kafka, [place]):
+        return dead
     return None
+
+
+async def dead_at(kafka: KafkaSettings, places: Collection[str]) -> AsyncIterator[Dead]:
+    """Yield the records at these places (``PARTITION:OFFSET``), as far as they are there.
+
+    Raises:
+        ValueError: a place is none.
+        BrokerUnavailableError: the broker does not answer.
+    """
+    wanted: dict[int, set[int]] = {}
+    for place in places:
+        number, _, offset = place.partition(":")
+        wanted.setdefault(int(number), set()).add(int(offset))
+    async with RecordedTopics(kafka, [kafka.dead_topic]) as topics:
+        parts = [
+            tp for number, found in (await topics.partitions()).items() if number in wanted for tp in found
+        ]
+        if not parts:
+            return
+        first = await topics.starts(parts, None)
+        begin = {
+            tp: min(there)
+            for tp in parts
+            if (there := [offset for offset in wanted[tp.partition] if offset >= first[tp]])
+        }
+        left = set(begin)
+        if not left:
+            return
+        async for read, _ in topics.read(begin):
+            for tp, records in read.items():
+                last = max(wanted[tp.partition])
+                for found in records:
+                    if found.offset in wanted[tp.partition]:
+                        yield _dead(tp.partition, found.offset, found.value or b"", kafka)
+                    if found.offset >= last:
+                        left.discard(tp)
+            if not left:
+                return
 
 
 def _dead(partition: int, offset: int, value: bytes, kafka: KafkaSettings) -> Dead:

@@ -8,5 +8,6 @@
     gate  infer what the roles count; read when asked, so that an event costs nothing
     worker      all of a worker: its registry, the text for Prometheus, flat values
     heartbeat   these values in Redis, for the console and for who counts the workers
+    minutes     what happened in each minute, in Redis, for the console
     page        docs/metrics.md
 """

@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from stream.metrics.latency import Latency
+from stream.metrics.minutes import Count
 from stream.metrics.readings import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from stream.gate.agent import GateAgent
     from stream.gate.gate import Outcome
@@ -83,6 +84,15 @@ class GateReadings:
         say("nearline_users_evicted_total", tally.evicted)
         say("nearline_rules_version", self._rules.newest.number)
         say("nearline_rules_refused", float(self._rules.refused is not None))
+
+    def by_minute(self) -> Iterator[Count]:
+        """The counts that are kept by the minute."""
+        for number in self._agent.partitions:
+            since = self._agent.counted_since(number)
+            for name in ("received", *_OUTCOMES):
+                yield Count("events", name, getattr(since, name), str(number))
+        for rule, fired in self._agent.tally.fired.items():
+            yield Count("triggers", rule, fired)
 
     def _partitions(self, readings: Readings) -> None:
         say = readings.say

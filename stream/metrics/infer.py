@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from agents.breaker import State
-from agents.demand import Reason, Rung
+from agents.demand import Kind, Reason, Rung
 from index.ranking.live import LIVE_FEATURES
 from stream.metrics.latency import Latency
+from stream.metrics.minutes import Count
 from stream.metrics.readings import bounded
 from stream.slates import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from agents.ladder import Ladder
     from stream.catalog.service import LivingCatalog
@@ -51,6 +53,9 @@ class InferTally:
         rejected: the model's queries that were rejected, by reason, and ``kept`` those that were not.
         tokens: of prompts (``in``) and answers (``out``).
         discovered: places with what is ``new`` to the shop, or of an ``unseen_category``.
+        with_new: slates with an item that is new to the shop.
+        categories: places by category.
+        breadth: slates by how many categories they have.
     """
 
     def __init__(self, new_days: float) -> None:
@@ -61,27 +66,34 @@ class InferTally:
         self.kept = 0
         self.tokens = {"in": 0, "out": 0}
         self.discovered = {"new": 0, "unseen_category": 0}
+        self.with_new = 0
+        self.categories: Counter[str] = Counter()
+        self.breadth: Counter[int] = Counter()
         self._new_days = new_days
 
-    def served(self, trace: Trace, thinking_ms: Mapping[str, float]) -> None:
-        """Count a slate that was written; ``thinking_ms`` are the ladder's times."""
+    def served(self, trace: Trace, thinking_ms: Mapping[str, float], categories: Sequence[str] = ()) -> None:
+        """Count a slate that was written; ``thinking_ms`` are the ladder's times, ``categories`` its places'."""
         times = {**trace.timings_ms, **thinking_ms}
         for stage, name in STAGES.items():
             if name in times:
                 self.stages[stage].note(times[name] / 1000)
         self.to_slate.note((times.get("gate", 0.0) + times.get("total", 0.0)) / 1000)
         if trace.rung == Rung.LLM:
-            self.kept += sum(demand["kind"] == Rung.LLM for demand in trace.demands)
+            self.kept += sum(demand["kind"] != Kind.EXPLICIT for demand in trace.demands)
         for rejected in trace.rejected:
             bounded(self.rejected, _reason(rejected["reason"]))
         self.tokens["in"] += trace.prompt["prompt_tokens"] or 0
         self.tokens["out"] += trace.prompt["output_tokens"] or 0
+        self.categories.update(categories)
+        self.breadth[len(set(categories))] += 1
         self._count_discovery([candidate["features"] for candidate in trace.candidates])
 
     def _count_discovery(self, features: Sequence[Sequence[float | None]]) -> None:
         ranked = [one for one in features if len(one) == len(LIVE_FEATURES)]
         ages = [age for one in ranked if (age := one[_AGE]) is not None]
-        self.discovered["new"] += sum(age <= self._new_days for age in ages)
+        new = sum(age <= self._new_days for age in ages)
+        self.discovered["new"] += new
+        self.with_new += new > 0
         weights = [one[_CATEGORY] for one in ranked]
         if any(weights):  # of a shopper without categories, none is unseen
             self.discovered["unseen_category"] += sum(weight == 0 for weight in weights)
@@ -110,7 +122,10 @@ class InferReadings:
         say("nearline_trigger_lag", self._source.lag)
         for outcome in Outcome:
             say("nearline_triggers_served_total", pipeline.outcomes[outcome], outcome=str(outcome))
-        readings.say_all("nearline_slates_total", pipeline.rungs, "rung")
+        # All of them from the start: a share of a series that is not there yet would be none, and not 0.
+        readings.say_all(
+            "nearline_slates_total", {**dict.fromkeys(map(str, Rung), 0), **pipeline.rungs}, "rung"
+        )
         for stage, latency in tally.stages.items():
             readings.times("nearline_stage_seconds", latency, stage=stage)
         readings.times("nearline_event_to_slate_seconds", tally.to_slate)
@@ -128,6 +143,20 @@ class InferReadings:
         runtime = self._ladder.runtime
         prompt = self._ladder.prompt.version
         say("nearline_model_info", 1, model=runtime.model, runtime=runtime.name, prompt=prompt)
+
+    def by_minute(self) -> Iterator[Count]:
+        """The counts that are kept by the minute."""
+        pipeline, tally = self._pipeline, self._pipeline.tally
+        parts: dict[str, Mapping[Any, int]] = {
+            "slates": pipeline.rungs,
+            "channels": pipeline.positions,
+            "discovery": {**tally.discovered, "with_new": tally.with_new},
+            "categories": tally.categories,
+            "breadth": tally.breadth,
+        }
+        for part, counts in parts.items():
+            for name, value in counts.items():
+                yield Count(part, str(name), value)
 
     @staticmethod
     def _catalogue(readings: Readings, told: Mapping[str, Any]) -> None:

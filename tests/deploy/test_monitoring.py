@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import subprocess
 import threading
-import time
 import urllib.parse
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from stream.embedded.ports import LOOPBACK, free_ports
+from stream.embedded.ports import LOOPBACK
 from stream.metrics.described import METRICS
 from stream.metrics.latency import Latency
 from stream.metrics.worker import CONTENT_TYPE, WorkerMetrics
-from tests.conftest import missing_part
+from tests.deploy.monitoring import (
+    DEPLOY,
+    PROMETHEUS,
+    ask,
+    dashboard,
+    expressions,
+    program,
+    prometheus_of,
+    samples,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,38 +34,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
-PROMETHEUS = DEPLOY / "prometheus"
 NAME = re.compile(r"\bnearline_[a-z_]+")
 BY_NAME = {metric.name: metric for metric in METRICS}
 
 
-def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        missing_part(f"{name} of the package prometheus")
-    return found or ""
-
-
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-def dashboard() -> dict[str, Any]:
-    return dict(json.loads((DEPLOY / "grafana" / "dashboards" / "nearline.json").read_text()))
-
-
-def expressions() -> dict[str, str]:
-    """Every expression of the alerts and of the dashboard, with the dashboard's variables filled in."""
-    rules = yaml.safe_load((PROMETHEUS / "alerts.yaml").read_text())["groups"][0]["rules"]
-    found = {rule["alert"]: rule["expr"] for rule in rules}
-    for panel in dashboard()["panels"]:
-        for target in panel.get("targets", ()):
-            told = target["expr"].replace("$instance", ".*").replace("$__rate_interval", "1m")
-            found[f"{panel['title']} {target['refId']}"] = told
-    for note in dashboard()["annotations"]["list"]:
-        found[note["name"]] = note["expr"]
-    return found
 
 
 def test_promtool_accepts_the_configuration_and_the_rules() -> None:
@@ -127,50 +105,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     page = ThreadingHTTPServer((LOOPBACK, 0), Handler)
     threading.Thread(target=page.serve_forever, daemon=True).start()
-    folder = tmp_path_factory.mktemp("prometheus")
-    settings = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    settings["rule_files"] = [str(PROMETHEUS / "alerts.yaml")]
-    settings["scrape_configs"] = [
-        {"job_name": "nearline", "static_configs": [{"targets": [f"{LOOPBACK}:{page.server_port}"]}]}
-    ]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    port = free_ports(1)[0]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                program("prometheus"),
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={LOOPBACK}:{port}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    url = f"http://{LOOPBACK}:{port}"
     try:
-        deadline = time.monotonic() + 60
-        while not samples(url, "count(count_over_time(nearline_events_received_total[5m]) >= 3)"):
-            assert process.poll() is None, (folder / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
-            time.sleep(0.2)
-        yield url
+        with prometheus_of(page.server_port, tmp_path_factory.mktemp("prometheus")) as url:
+            yield url
     finally:
-        process.terminate()
-        process.wait(20)
         page.shutdown()
-
-
-def ask(url: str, path: str) -> Any:
-    with urllib.request.urlopen(url + path, timeout=10) as answer:
-        return json.load(answer)["data"]
-
-
-def samples(url: str, expression: str) -> list[Any]:
-    try:
-        return list(ask(url, "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))["result"])
-    except OSError:
-        return []
 
 
 def test_prometheus_loads_the_alerts_and_answers_every_panel_of_the_dashboard(prometheus: str) -> None:

@@ -13,6 +13,7 @@ from stream.gate.rules.book import RuleBook
 from stream.gate.rules.ruleset import DEFAULT_RULES
 from stream.gate.state.activity import Activity
 from stream.gate.state.checkpoint import CheckpointStore
+from stream.metrics.minutes import MINUTE_MS, Minute, minute_key, read_minutes, write_minute
 from stream.redis_client import connect_redis, patiently
 from stream.settings import RedisSettings, SlateSettings
 from stream.slates import Slate, SlateCandidate, SlateStore, Trace, Written
@@ -51,6 +52,16 @@ def written(user: str, version: int) -> Written:
         1, version, trigger, user, 7, "served", "llm", {"rule": "r"}, [], {"version": "1"}, "[]", [], [], [], {"u2q": 1.5}
     )  # fmt: skip
     return Written(slate, chain, b"[]")
+
+
+async def test_minutes_are_counted_by_workers_and_summed(client: Redis, prefix: str) -> None:
+    starts = [number * MINUTE_MS for number in range(60)]
+    for at in starts:
+        for worker in ("a:1", "b:1"):
+            await write_minute(client, prefix, at, worker, Minute({"received": 2}), 7200)
+    found = await read_minutes(client, prefix, [*starts, 61 * MINUTE_MS])
+    assert [one.events["received"] if one else None for one in found] == [4] * 60 + [None]
+    assert 0 < await client.ttl(minute_key(prefix, 0)) <= 7200
 
 
 async def test_slates_of_many_shoppers_are_written_at_once_and_only_newer_ones_replace_them(

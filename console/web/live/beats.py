@@ -12,11 +12,11 @@ import msgspec
 from stream.metrics.heartbeat import HEARTBEAT_SCHEMA, Beat, heartbeat_key, workers_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from redis.asyncio import Redis
 
-__all__ = ["Named", "Roll", "by_label", "named", "read_beats", "total"]
+__all__ = ["Named", "Roll", "by_label", "has_role", "largest", "named", "read_beats", "total", "versions_of"]
 
 _HEARD_WITHIN_MS = 600_000
 _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
@@ -79,6 +79,27 @@ def by_label(beats: Iterable[Beat], name: str, label: str) -> dict[str, float]:
             if key.startswith(name) and (sample := named(key)).name == name and label in sample.labels:
                 sums[sample.labels[label]] += value
     return dict(sorted(sums.items()))
+
+
+def largest(beats: Sequence[Beat], name: str, labels: dict[str, str] | None = None) -> float | None:
+    """The largest value of a metric over workers, each worker's summed over all labels but those given."""
+    found = [value for beat in beats if (value := total([beat], name, **(labels or {}))) is not None]
+    return max(found, default=None)
+
+
+def has_role(beats: Sequence[Beat], role: str) -> bool:
+    """Whether a worker plays the role."""
+    return any(role in beat.roles for beat in beats)
+
+
+def versions_of(beats: Sequence[Beat]) -> dict[str, list[str]]:
+    """The versions that workers have, by what they are of."""
+    found: dict[str, set[str]] = {}
+    for beat in beats:
+        for what, value in beat.versions.items():
+            if value is not None:
+                found.setdefault(what, set()).add(str(value))
+    return {what: sorted(values) for what, values in found.items()}
 
 
 def _values(beat: Beat, name: str, labels: Mapping[str, str]) -> Iterable[float]:

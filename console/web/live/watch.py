@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from console.web.live.beats import by_label, named, read_beats
-from console.web.live.minutes import MINUTE_MS, Minute, Minutes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,16 +29,6 @@ LOST_S = 8.0
 """Silence after which a worker counts as lost; heartbeats come every two seconds."""
 _SAMPLES = 40
 _RATE_OVER_S = 10.0
-
-# What a minute keeps: its part, the metric, and the label that its entries are named by.
-_COUNTED = {
-    "nearline_events_received_total": ("events", "", "received"),
-    "nearline_events_total": ("events", "outcome", ""),
-    "nearline_triggers_total": ("triggers", "rule", ""),
-    "nearline_slates_total": ("slates", "rung", ""),
-    "nearline_slate_places_total": ("places", "", "all"),
-    "nearline_slate_discovery_places_total": ("places", "kind", ""),
-}
 
 
 @dataclass(frozen=True)
@@ -71,43 +60,34 @@ class Watch:
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
     problem: str = ""
     _heard: dict[str, _Heard] = field(default_factory=dict)
-    _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _began: float = 0.0
-    _minute: int = 0
 
     async def run(self) -> None:
         """Look every two seconds, for ever."""
-        minutes = Minutes(self.redis, self.prefix)
         while True:
             started = time.monotonic()
             try:
-                finished = await self.look(time.time() * 1000)
-                if finished is not None:
-                    await minutes.write(finished)
+                await self.look(time.time() * 1000)
             except (RedisError, OSError) as error:
                 if not self.problem:
                     log.warning("Redis cannot be read (%s: %s)", type(error).__name__, error)
                 self.problem = f"{type(error).__name__}: {error}"
             await asyncio.sleep(max(EVERY_S - (time.monotonic() - started), 0.2))
 
-    async def look(self, now: float) -> Minute | None:
-        """Read the heartbeats once; return the minute before this one where one has just ended."""
+    async def look(self, now: float) -> None:
+        """Read the heartbeats once."""
         roll = await read_beats(self.redis, self.prefix, now)
         self.problem = ""
-        return self.take(roll.beats, set(roll.last), now)
+        self.take(roll.beats, set(roll.last), now)
 
-    def take(self, beats: Mapping[str, Beat], roll: set[str], now: float) -> Minute | None:
+    def take(self, beats: Mapping[str, Beat], roll: set[str], now: float) -> None:
         """Take in the heartbeats of now; who is not on the roll has ended in order. Pure."""
-        self._began = self._began or now
         for name in [name for name in self._heard if name not in roll]:
             del self._heard[name]
         for name, beat in beats.items():
             before = self._heard.get(name)
             if before is None or before.beat.at != beat.at or before.beat.started_at != beat.started_at:
-                self._count(before.beat if before else None, beat)
                 self._heard[name] = _Heard(beat, now)
         self.samples.append(Sample(now, dict(beats)))
-        return self._turn(now)
 
     @property
     def beats(self) -> list[Beat]:
@@ -164,34 +144,6 @@ class Watch:
             if before is not None and before.started_at == after.started_at and since <= before.at < after.at:
                 return before
         return None
-
-    def _count(self, before: Beat | None, after: Beat) -> None:
-        """Add what has happened between two heartbeats to the running counts."""
-        if before is not None and before.started_at != after.started_at:
-            before = None
-        if before is None and after.started_at < self._began:
-            return  # it counted before anybody watched: only what comes from now on is of this minute
-        for key, value in after.metrics.items():
-            sample = named(key)
-            if sample.name in _COUNTED:
-                part, label, plain = _COUNTED[sample.name]
-                grown = value - (before.metrics.get(key, 0.0) if before else 0.0)
-                self._counts[part, sample.labels.get(label, "") if label else plain] += max(0, int(grown))
-
-    def _turn(self, now: float) -> Minute | None:
-        """The minute that has ended, if it was watched from its beginning."""
-        minute = int(now // MINUTE_MS)
-        ended, self._minute = self._minute, minute
-        if minute == ended:
-            return None
-        counts, self._counts = self._counts, Counter()
-        if not ended or ended * MINUTE_MS < self._began or minute != ended + 1:
-            return None
-        parts: dict[str, dict[str, int]] = {"events": {}, "triggers": {}, "slates": {}, "places": {}}
-        for (part, name), count in counts.items():
-            parts[part][name] = count
-        lag = sum(by_label(self.beats, "nearline_event_lag", "topic").values())
-        return Minute(ended * MINUTE_MS, lag=int(lag), **parts)
 
 
 def _sum(beat: Beat, name: str, labels: Mapping[str, str]) -> float:

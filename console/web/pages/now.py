@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from console.web.chart import Chart
-    from console.web.live.minutes import Minute
+    from console.web.live.minutes import At
 
 __all__ = ["ROUTES"]
 
@@ -25,7 +25,7 @@ _HOUR_MS = 3_600_000
 
 async def now(request: Request) -> Response:
     """The whole page."""
-    return page(request, "now.html", {**_live(request), "hour": await _hour(request)})
+    return page(request, "now.html", {**_live(request), "hour": _hour(request)})
 
 
 async def live(request: Request) -> Response:
@@ -35,7 +35,7 @@ async def live(request: Request) -> Response:
 
 async def hour(request: Request) -> Response:
     """The last hour; asked for once a minute."""
-    return page(request, "parts/hour.html", {"hour": await _hour(request)})
+    return page(request, "parts/hour.html", {"hour": _hour(request)})
 
 
 def _live(request: Request) -> dict[str, Any]:
@@ -43,16 +43,16 @@ def _live(request: Request) -> dict[str, Any]:
     return {"picture": console.picture(), "problem": console.watch.problem, "seen_at": console.watch.seen_at}
 
 
-async def _hour(request: Request) -> dict[str, Chart] | None:
+def _hour(request: Request) -> dict[str, Chart] | None:
     console = console_of(request)
     if console.watch.problem:
         return None
     end = console.watch.seen_at or 0.0
-    minutes = await console.minutes.read(end - _HOUR_MS, end)
+    minutes = console.minutes.between(end - _HOUR_MS, end)
     return hour_charts(minutes, end) if len(minutes) > 1 else None
 
 
-def hour_charts(minutes: list[Minute], end: float) -> dict[str, Chart]:
+def hour_charts(minutes: list[At], end: float) -> dict[str, Chart]:
     """Events a second, triggers and slates a minute, over the hour before ``end``."""
 
     def of(name: str, colour: int, part: str, entry: str | None, scale: float = 1.0) -> Series:

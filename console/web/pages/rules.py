@@ -92,7 +92,7 @@ async def version(request: Request) -> Response:
             "changed": diff_rows(before.text, shown.text, f"version {before.number}", f"version {number}")
             if before
             else [],
-            "effect": await _effect_of(console, shown.version, until) if shown.version else None,
+            "effect": _effect_of(console, shown.version, until) if shown.version else None,
         },
     )
 
@@ -327,14 +327,13 @@ async def _effect(console: Console, versions: list[Version]) -> dict[str, Any]:
         if offsets is not None and offsets.rules is not None:
             runs[offsets.rules.version] = runs.get(offsets.rules.version, 0) + 1
     newest = versions[0] if versions else None
-    found = await _effect_of(console, newest, time.time() * 1000) if newest else None
+    found = _effect_of(console, newest, time.time() * 1000) if newest else None
     return {"runs": sorted(runs.items(), reverse=True), "newest": newest, "effect": found}
 
 
-async def _effect_of(console: Console, version: Version, until: float) -> Effect:
+def _effect_of(console: Console, version: Version, until: float) -> Effect:
     until = min(until, version.at + _EFFECT_MS)
-    minutes = await console.minutes.read(version.at - BEFORE_MS, until)
-    return effect(version, minutes, until)
+    return effect(version, console.minutes.between(version.at - BEFORE_MS, until), until)
 
 
 def _text(form: Mapping[str, str]) -> str:

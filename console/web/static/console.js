@@ -25,6 +25,10 @@
     banner("The console has not answered since " + away + ". What you see is from before; this page goes on by itself once it answers. Workers do not depend on it.");
   }
 
+  // Where the menu is wider than a phone, the page that is open stands in view.
+  var here = document.querySelector(".top nav [aria-current]");
+  if (here) here.scrollIntoView({ block: "nearest", inline: "center" });
+
   document.addEventListener("htmx:sendError", lost);
   document.addEventListener("htmx:timeout", lost);
 

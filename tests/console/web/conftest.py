@@ -44,15 +44,21 @@ class Page:
 
 @pytest.fixture
 async def make_page(tmp_path: Path) -> AsyncIterator[Callable[..., Page]]:
-    """Makes applications; ``redis`` is a URL, one where nobody listens if not given."""
+    """Makes applications; ``redis`` is a URL and ``kafka`` settings, of where nobody listens if not given."""
     clients: list[httpx.AsyncClient] = []
 
-    def make(redis: str | None = None, *, accounts: bool = True, **console: Any) -> Page:
+    def make(
+        redis: str | None = None,
+        *,
+        accounts: bool = True,
+        kafka: dict[str, Any] | None = None,
+        **console: Any,
+    ) -> Page:
         settings = Settings.model_validate(
             {
                 "stream": {
                     "redis": {"url": redis or f"redis://127.0.0.1:{free_ports(1)[0]}/0"},
-                    "kafka": {"brokers": f"127.0.0.1:{free_ports(1)[0]}", "partitions": 2},
+                    "kafka": kafka or {"brokers": f"127.0.0.1:{free_ports(1)[0]}", "partitions": 2},
                 },
                 "index": {"catalog": str(tmp_path / "no-catalog")},
                 "console": {

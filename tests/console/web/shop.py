@@ -41,6 +41,7 @@ ROOT = Path(__file__).parents[3]
 SESSION_KEY = "the key of the sessions of the tests"
 SECRETS = {"ann": "ann-operates-0123", "bob": "bob-operates-0123", "vic": "vic-looks-on-0123"}
 PARTITIONS = 2
+START_S = 240  # loading models takes seconds, and minutes where others have the processor
 
 MARKUP = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 TURNED = "oat \u202ekilm\u202c milk\u0007"
@@ -161,13 +162,15 @@ class Shop:
         """Start the worker and return when it is ready."""
         self.worker = self._spawn("worker", "worker")
         self.until(
-            "the worker is ready", lambda: _answers(f"http://{LOOPBACK}:{self.worker_port}/health/ready")
+            "the worker is ready",
+            lambda: _answers(f"http://{LOOPBACK}:{self.worker_port}/health/ready"),
+            START_S,
         )
 
     def start_console(self) -> None:
         """Start the console and return when it answers."""
         self.console = self._spawn("console", "console")
-        self.until("the console answers", lambda: _answers(f"{self.url}/health"))
+        self.until("the console answers", lambda: _answers(f"{self.url}/health"), START_S)
 
     def play(self, events: list[Any]) -> None:
         """Send events."""

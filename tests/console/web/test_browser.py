@@ -33,11 +33,11 @@ from tests.console.web.shop import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCREENS = Path(__file__).parents[3] / ".nearline" / "screens"
 PATIENCE_MS = 60_000
@@ -53,6 +53,7 @@ PAGES = {
     "nobody": "/shopper?user=nobody",
     "discovery": "/discovery",
     "dead": "/dead",
+    "dead-one": "/dead/one?place=0:0",
     "trail": "/trail",
 }
 
@@ -160,9 +161,30 @@ def settled(page: Page) -> None:
     expect(page.locator("main [aria-busy=true]")).to_have_count(0)
 
 
+def serious(page: Page) -> list[str]:
+    """Faults of accessibility that keep somebody from using the page."""
+    return [
+        f"{fault['id']}: {fault['help']} {[node['html'][:160] for node in fault['nodes'][:3]]}"
+        for fault in Axe().run(page).response["violations"]
+        if fault["impact"] in {"serious", "critical"}
+    ]
+
+
+def too_wide(page: Page) -> int:
+    """Pixels that the page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
 def draft(page: Page, old: str, new: str) -> None:
     text = page.get_by_label(re.compile("^Rules"))
     text.fill(text.input_value().replace(old, new))
+
+
+def page_until(what: str, check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not check():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
 
 
 def rolled_back(shop: Shop, desk: Desk, number: int) -> None:
@@ -263,6 +285,61 @@ def test_hostile_titles_queries_and_ids_are_shown_as_text(open_desk: Any) -> Non
     expect(page.locator("main")).to_contain_text("eve\\u202eadam\\x07")
 
 
+def test_dead_events_are_found_looked_at_and_sent_again_after_a_second_question(open_desk: Any) -> None:
+    page = open_desk().page
+    page.get_by_role("link", name="Dead events").click()
+    settled(page)
+    page.get_by_role("combobox", name="Reason").fill("unknown_type")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("link", name="All", exact=True).click()
+    settled(page)
+    expect(page.get_by_role("combobox", name="Reason")).to_have_value("unknown_type")
+    newest = page.get_by_role("region", name="The newest").locator("tbody tr")
+    expect(newest).to_have_count(1)
+    newest.get_by_role("link").click()
+    expect(page.locator(".source")).to_contain_text("<img src=x")
+    page.screenshot(path=SCREENS / "dead-one-desk.png", full_page=True)
+    page.go_back()
+    settled(page)
+
+    page.get_by_role("button", name="Send the chosen ones again").click()
+    expect(page.get_by_text("No event was chosen, so nothing was done.")).to_be_visible()
+    page.go_back()
+    settled(page)
+    newest.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Send the chosen ones again").click()
+    expect(page.get_by_role("heading", name="Send 1 event again?")).to_be_visible()
+    page.screenshot(path=SCREENS / "redrive-asks-desk.png", full_page=True)
+    assert serious(page) == []
+    page.set_viewport_size(PHONE)
+    assert too_wide(page) <= 0
+    page.screenshot(path=SCREENS / "redrive-asks-phone.png", full_page=True)
+    page.set_viewport_size(DESK)
+    page.get_by_role("button", name="Leave them").click()
+    expect(page.get_by_text("Nothing was sent.")).to_be_visible()
+
+    page.goto("/dead?since=all&reason=unknown_type")
+    settled(page)
+    page.get_by_role("button", name=re.compile("Send all of unknown_type")).click()
+    page.get_by_role("button", name="Send 1 again").click()
+    expect(page.get_by_text("Sent 1 event again")).to_be_visible()
+    page.screenshot(path=SCREENS / "redrive-done-desk.png", full_page=True)
+    page.get_by_role("button", name="Back to dead events").click()
+    counted = page.get_by_role("region", name="By reason").locator("tr", has_text="unknown_type")
+
+    def again() -> bool:
+        page.goto("/dead?since=all&reason=unknown_type")
+        settled(page)
+        return "2" in counted.locator("td.n").first.inner_text()
+
+    page_until("it is still wrong, so it has died again", again)
+    page.get_by_role("button", name=re.compile("Send all of unknown_type")).click()
+    expect(page.get_by_role("heading", name="Send 1 event again?")).to_be_visible()
+    expect(page.get_by_text("1 had been sent before and is left")).to_be_visible()
+    page.goto("/trail")
+    expect(page.get_by_role("table")).to_contain_text("1 of 1 events")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_serious_fault_of_accessibility(open_desk: Any, scheme: str) -> None:
     page = open_desk(color_scheme=scheme).page
@@ -270,10 +347,7 @@ def test_no_page_has_a_serious_fault_of_accessibility(open_desk: Any, scheme: st
     for name, path in {**PAGES, "sign-in": "/sign-in?why=expired"}.items():
         page.goto(path)
         settled(page)
-        for fault in Axe().run(page).response["violations"]:
-            if fault["impact"] in {"serious", "critical"}:
-                nodes = [node["html"][:160] for node in fault["nodes"][:3]]
-                found.append(f"{name}: {fault['id']}: {fault['help']} {nodes}")
+        found += [f"{name}: {fault}" for fault in serious(page)]
         page.screenshot(path=SCREENS / f"{name}-{scheme}.png", full_page=True)
     assert not found, "\n".join(found)
 
@@ -284,7 +358,7 @@ def test_every_page_fits_a_phone(open_desk: Any) -> None:
     for name, path in PAGES.items():
         page.goto(path)
         settled(page)
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide = too_wide(page)
         assert wide <= 0, f"{name} is {wide} pixels too wide"
         page.screenshot(path=SCREENS / f"{name}-phone.png", full_page=True)
 
@@ -392,7 +466,13 @@ def test_what_is_lost_while_the_page_is_open_is_said_and_the_page_goes_on(
 def test_a_lost_broker_is_said(servers: Servers, open_desk: Any) -> None:
     """The last one: the broker keeps its topics in memory only."""
     page = open_desk().page
+    live = page.locator("#live")
+    expect(live).to_contain_text("ready")
+    expect(live).not_to_contain_text("The broker does not answer.")
     servers.signal("tansu", signal.SIGKILL)
+    expect(live).to_contain_text("The broker does not answer.")
+    expect(live).to_contain_text("No event is lost")
+    page.screenshot(path=SCREENS / "lost-broker-now.png", full_page=True)
     page.goto("/dead")
     expect(page.locator("main")).to_contain_text("The broker does not answer.")
     page.screenshot(path=SCREENS / "lost-broker.png")

@@ -70,7 +70,7 @@ async def test_a_change_sent_by_another_site_is_refused(
 async def test_a_viewer_changes_nothing(make_page: Any) -> None:
     page = make_page()
     await page.sign_in("vic")
-    for path in ("/rules/apply", "/rules/rollback"):
+    for path in ("/rules/apply", "/rules/rollback", "/dead/redrive"):
         refused = await page.post(path, {"guard": page.guard("vic"), "text": "x", "note": "n", "base": "0"})
         assert refused.status_code == 403
         assert "viewers look and try, operators change" in refused.text
@@ -110,6 +110,25 @@ async def test_without_redis_pages_say_so_and_the_console_stays(make_page: Any) 
     assert part.status_code == 503
     assert "<html" not in part.text
     assert (await page.get("/health")).json() == {"status": "live"}
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/rules/apply", {"text": "rules: []", "note": "n", "base": "0"}),
+        ("/rules/rollback", {"number": "1", "note": "n", "base": "2"}),
+    ],
+)
+async def test_a_change_while_redis_is_away_says_what_to_do_before_repeating_it(
+    make_page: Any, path: str, form: dict[str, str]
+) -> None:
+    page = make_page()
+    await page.sign_in()
+    found = await page.post(path, {"guard": page.guard(), **form})
+    assert found.status_code == 503
+    assert "Redis does not answer" in found.text
+    assert "Look whether the change was made" in found.text
+    assert "still there when you go back" in found.text
 
 
 async def test_without_a_broker_the_dead_page_says_so(make_page: Any) -> None:

@@ -1,4 +1,4 @@
-"""From heartbeats to rates, minutes, lost workers and what needs a look."""
+"""From heartbeats to rates, lost workers and what needs a look; and minutes to effects and to what slates held."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from redis.asyncio import Redis
 
 from console.web.effect import effect
 from console.web.live.beats import by_label, named, read_beats, total
-from console.web.live.minutes import MINUTE_MS, Minute, Minutes
+from console.web.live.broker import BrokerWatch
+from console.web.live.minutes import MINUTE_MS, At, Minutes
 from console.web.live.picture import picture
 from console.web.live.watch import Watch
+from console.web.pages.discovery import over_time
+from console.web.words import when
+from stream.embedded.ports import LOOPBACK, free_ports
 from stream.gate.rules.book import Version
 from stream.metrics.heartbeat import Beat, heartbeat_key, workers_key
+from stream.metrics.minutes import Minute as Counts
+from stream.metrics.minutes import write_minute
+from stream.settings import KafkaSettings
 
 START = 1_000_000 * MINUTE_MS
 
@@ -108,36 +115,6 @@ def test_a_worker_whose_clock_is_off_is_not_lost() -> None:
     assert seen.lost() == []
 
 
-def test_a_minute_counts_what_happened_in_it_whatever_workers_counted_before() -> None:
-    seen = watch()
-    assert (
-        seen.take(
-            {"a": beat(START - 30_000, "a", started=START - 10**6, received=1000)}, {"a"}, START - 30_000
-        )
-        is None
-    )
-    assert seen.take({"a": beat(START, "a", started=START - 10**6, received=1010)}, {"a"}, START) is None, (
-        "not watched whole"
-    )
-    fresh = beat(START + 30_000, "b", started=START + 20_000, received=4, triggers=2, slates=1, popular=1)
-    seen.take(
-        {"a": beat(START + 30_000, "a", started=START - 10**6, received=1030), "b": fresh},
-        {"a", "b"},
-        START + 30_000,
-    )
-    done = seen.take(
-        {"a": beat(START + MINUTE_MS, "a", started=START - 10**6, received=1030, lag=3)},
-        {"a", "b"},
-        START + MINUTE_MS,
-    )
-    assert done is not None
-    assert done.at == START
-    assert done.events["received"] == 24
-    assert done.triggers == {"five-views": 2}
-    assert done.slates == {"llm": 1, "popular": 1}
-    assert done.lag == 3
-
-
 def found_of(*beats: Beat, now: float = START) -> list[str]:
     seen = watch()
     seen.take({one.worker: one for one in beats}, {one.worker for one in beats}, now)
@@ -180,8 +157,8 @@ def test_before_the_first_heartbeat_the_picture_is_empty_and_whole() -> None:
     assert {one.state for one in found.stations} == {"bad"}
 
 
-def minute(number: int, received: int = 100, **triggers: int) -> Minute:
-    return Minute(START + number * MINUTE_MS, {"received": received}, triggers)
+def minute(number: int, received: int = 100, **triggers: int) -> At:
+    return At({"received": received}, triggers, at=START + number * MINUTE_MS)
 
 
 def test_an_effect_is_means_of_whole_minutes_before_and_after() -> None:
@@ -204,20 +181,99 @@ def test_an_effect_is_means_of_whole_minutes_before_and_after() -> None:
     assert [label for _, label in found.chart.marks] == ["v2"]
 
 
-def test_an_effect_that_nobody_watched_has_no_figures() -> None:
+def test_an_effect_that_nobody_counted_has_no_figures() -> None:
     found = effect(Version(1, "ann", START, "why", "d", 0, ""), [], START + MINUTE_MS)
-    assert (found.rules, found.chart) == ([], None)
+    assert (found.rules, found.shown, found.chart) == ([], [], None)
+
+
+def slates(number: int, made: int, new: int, breadth: dict[str, int], **categories: int) -> At:
+    return At(
+        slates={"llm": made - 1, "popular": 1} if made else {}, channels={"dense": 10 * made}, discovery={"new": new},
+        categories=categories, breadth=breadth, at=START + number * MINUTE_MS,
+    )  # fmt: skip
+
+
+def test_an_effect_tells_what_shoppers_were_shown_before_and_after() -> None:
+    version = Version(2, "ann", START + MINUTE_MS + 500, "why", "d", 1, "")
+    minutes = [slates(0, 2, 5, {"3": 2}), slates(2, 10, 0, {"3": 5, "5": 5}), slates(3, 0, 0, {})]
+    shown = {
+        one.name: (one.before, one.after) for one in effect(version, minutes, START + 4 * MINUTE_MS).shown
+    }
+    assert shown == {
+        "slates a minute": (2, 5),
+        "slates from the language model": (0.5, 0.9),
+        "places with an item new to the shop": (0.25, 0),
+        "places of a category new to the shopper": (0, 0),
+        "categories of a slate": (3, 4),
+    }
+
+
+def test_what_slates_held_is_drawn_over_time_in_steps_that_suit_it() -> None:
+    assert over_time([], START) == {}
+    assert over_time([slates(0, 2, 5, {"3": 2}, Milk=20)], START + 9 * MINUTE_MS) == {}
+    found = over_time(
+        [slates(0, 2, 5, {"3": 2}, Milk=20), slates(1, 0, 0, {}), slates(2, 1, 1, {"4": 1}, Milk=5, Tea=5)],
+        START + 3 * MINUTE_MS,
+    )
+    shares, categories, breadth = found.values()
+    assert [line.last for line in shares.lines] == ["0%", "10.0%"]
+    assert [(line.name, line.last) for line in categories.lines] == [("Milk", "50.0%"), ("Tea", "50.0%")]
+    assert [line.last for line in breadth.lines] == ["4.0"]
+    assert breadth.lines[0].points.count(",") == 2, "a minute without slates has no breadth"
+    day = [slates(number, 1, 0, {"3": 1}, Milk=10) for number in range(1440)]
+    assert over_time(day, START + 1440 * MINUTE_MS).popitem()[1].lines[0].points.count(",") == 97, (
+        "quarters of an hour"
+    )
+
+
+def test_a_broker_that_is_away_is_said_on_now() -> None:
+    seen = watch()
+    seen.take({"a": beat(START, "a")}, {"a"}, START)
+    found = picture(seen, "No Kafka broker answers at b:9092. Noticed at 10:00:00.")
+    assert [one.state for one in found.stations] == ["bad"] + ["ok"] * 5
+    assert [one.level for one in found.findings] == ["bad"]
+    assert found.findings[0].what.startswith("The broker does not answer. No Kafka broker answers at b:9092")
 
 
 @pytest.mark.real
-async def test_of_two_consoles_the_first_writes_a_minute_and_both_read_it(valkey: str) -> None:
+async def test_whether_the_broker_answers_is_noticed_and_since_when(tansu: str) -> None:
+    gone = BrokerWatch(KafkaSettings(brokers=f"{LOOPBACK}:{free_ports(1)[0]}"))
+    await gone.ask(START)
+    await gone.ask(START + 60_000)
+    assert f"Noticed at {when(START, '%H:%M:%S')}" in gone.problem
+    gone._kafka = KafkaSettings(brokers=tansu)
+    await gone.ask(START + 70_000)
+    assert gone.problem == ""
+
+
+@pytest.mark.real
+async def test_minutes_are_read_once_they_are_settled_and_kept_when_they_are_final(valkey: str) -> None:
     redis = Redis.from_url(valkey)
-    one, other = Minutes(redis, "nl:"), Minutes(redis, "nl:")
-    assert await one.write(minute(1, a=5))
-    assert not await other.write(minute(1, a=6))
-    assert await other.write(minute(2))
-    assert await other.read(START, START + 3 * MINUTE_MS) == [minute(1, a=5), minute(2)]
-    assert await one.read(START + 2 * MINUTE_MS, START + 3 * MINUTE_MS) == [minute(2)]
+    ten_later = START + 10 * MINUTE_MS
+
+    async def write(number: int, received: int) -> None:
+        counts = Counts({"received": received}, triggers={"a": 1}, channels={"dense": 50}, slates={"llm": 1})
+        await write_minute(redis, "nl:", START + number * MINUTE_MS, "w:1", counts, 7200)
+
+    await write(0, 5)
+    await write(10, 7)
+    minutes = Minutes(redis, "nl:", 7200)
+    assert minutes.between(0, ten_later * 2) == [], "nothing is known before it was read"
+    await minutes.refresh(ten_later + MINUTE_MS + 5_000)
+    assert [one.at for one in minutes.between(START, ten_later * 2)] == [START], "the newest is not settled"
+    await minutes.refresh(ten_later + MINUTE_MS + 15_000)
+    found = minutes.between(START, ten_later * 2)
+    assert [(one.at, one.events["received"], one.places, one.made) for one in found] == [
+        (START, 5, 50, 1), (ten_later, 7, 50, 1),
+    ]  # fmt: skip
+    await write(10, 9)
+    await write(0, 99)
+    await minutes.refresh(ten_later + MINUTE_MS + 25_000)
+    assert [one.events["received"] for one in minutes.between(START, ten_later * 2)] == [5, 9]
+    assert [one.at for one in minutes.between(START + 1, ten_later * 2)] == [ten_later]
+    assert minutes.between(START, ten_later) == found[:1]
+    await minutes.refresh(START + 7200_000 + MINUTE_MS)
+    assert [one.at for one in minutes.between(0, ten_later * 2)] == [ten_later], "Redis has forgotten it, too"
     await redis.aclose()
 
 

@@ -70,11 +70,12 @@ def test_none_is_nothing_and_a_megabyte_is_cut() -> None:
         (rate(0.9999), "1.0"),
         (rate(0.25), "0.25"),
         (rate(99.7), "100"),
-        (rate(0), "0.0"),
+        (rate(0), "0"),
         (millis(3.14), "3.1 ms"),
-        (millis(1234), "1,234 ms"),
+        (millis(1234), "1.23 s"),
         (millis(12_345), "12.3 s"),
         (percent(0.125, 1), "12.5%"),
+        (percent(0, 1), "0%"),
     ],
 )
 def test_figures_are_short(found: str, expected: str) -> None:

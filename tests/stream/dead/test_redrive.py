@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from stream.dead import DeadRecord, Origin, dead_record
 from stream.dead.redrive import HEADER, Redrive, Redriven, refusal
-from stream.dead.search import Dead, Filters, find_dead, one_dead, user_of
+from stream.dead.search import Dead, Filters, dead_at, find_dead, one_dead, user_of
 from stream.outbox import partition_of
 from stream.settings import EventTopic, KafkaSettings
 from stream.topics import create_topics
@@ -235,6 +235,13 @@ def test_dead_records_are_found_by_filter_and_by_place(tansu: str, topic_prefix:
     assert len(asyncio.run(found(Filters(since=began)))) == 21
     assert asyncio.run(found(Filters(since=began + 600_000))) == []
     for one in of_user:
-        assert asyncio.run(one_dead(kafka, one.partition, one.offset)) == one
-    assert asyncio.run(one_dead(kafka, 0, 10_000)) is None
-    assert asyncio.run(one_dead(kafka, 77, 0)) is None
+        assert asyncio.run(one_dead(kafka, one.place)) == one
+    assert asyncio.run(one_dead(kafka, "0:10000")) is None
+    assert asyncio.run(one_dead(kafka, "77:0")) is None
+
+    async def at(places: list[str]) -> list[Dead]:
+        return [one async for one in dead_at(kafka, places)]
+
+    places = [one.place for one in of_user]
+    assert sorted(one.place for one in asyncio.run(at([*places, "0:10000", "77:0"]))) == sorted(places)
+    assert asyncio.run(at([])) == []

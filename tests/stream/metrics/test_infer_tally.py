@@ -66,3 +66,12 @@ def test_times_are_counted_by_stage_in_seconds() -> None:
     assert tally.stages["model"].total_s == 0.25
     assert tally.stages["encode"].count == 0
     assert tally.to_slate.total_s == 0.5
+
+
+def test_categories_breadth_and_slates_with_new_items_are_counted() -> None:
+    tally = InferTally(30)
+    tally.served(trace([features(3, 0.0), features(2, 0.7)]), {}, ["Tea", "Milk", "Tea"])
+    tally.served(trace([features(400, 0.7)]), {}, ["Tea"])
+    assert tally.categories == {"Tea": 3, "Milk": 1}
+    assert tally.breadth == {2: 1, 1: 1}
+    assert tally.with_new == 1

@@ -1,7 +1,8 @@
 """Nearline: a streaming near-line recommendation engine.
 
 The product lives in four packages, ``stream``, ``agents``, ``index`` and ``console``. This module
-holds only what all of them share: the version and the root of the tree of errors.
+holds only what all of them share: the version, the root of the tree of errors, and how a file is
+written so that it is there whole or not at all.
 
     NearlineError
     ├── StreamError   (stream/errors.py)
@@ -12,7 +13,15 @@ holds only what all of them share: the version and the root of the tree of error
 
 from __future__ import annotations
 
-__all__ = ["NearlineError", "__version__"]
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["NearlineError", "__version__", "written_whole"]
 
 __version__ = "0.1.0"
 
@@ -31,3 +40,28 @@ class NearlineError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.way_out}".rstrip()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Write a file so that a reader finds it whole, or as it was before, whatever happens meanwhile.
+
+    Yields a place beside ``path`` to write to. When the block ends, what is there goes to disk and takes the place of
+    ``path`` in one step; when it fails, ``path`` is as it was and nothing is left beside it. Missing folders above
+    ``path`` are made.
+
+    Raises:
+        OSError: ``path`` is a folder, or it cannot be written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

@@ -13,6 +13,9 @@
     runtime      where the model runs: in this process, or a server
     demand       what came of it, cleaned
     explicit     demands in the shopper's own words, which stand before those inferred
+      spelling   searches that the shop does not understand, in the catalogue's words
+    leads        the sides from which a model is asked
+      written    ... and what it answered, as demands
     distill      a shop's own student, trained from its own log
     ladder       never empty, never late: model, cached, preference, popular
       breaker    when to leave a failing model alone

@@ -36,7 +36,7 @@ class Told(StrEnum):
     """Which models are told what is known of a shopper beside the recent acts."""
 
     AUTO = "auto"
-    """Those behind a server; it is some hundred tokens, which cost the in-process model seconds."""
+    """Those behind a server, and those asked by leads, which draw on it; in-process its some hundred tokens cost seconds."""
     ALWAYS = "always"
     """The in-process model too; never a student, whose form has no place for it."""
     NEVER = "never"
@@ -50,7 +50,7 @@ class BackgroundSettings(BaseModel):
 
     told: Told = Field(
         default=Told.AUTO,
-        description="auto tells models behind a server, always the in-process model too, never none.",
+        description="auto tells models behind a server and those asked by leads, always the in-process model too, never none.",
     )
     trends: Path | None = Field(
         default=None,

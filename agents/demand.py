@@ -6,14 +6,15 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from agents.words import normal, words
+from agents.words import bag, normal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
-__all__ = ["MOST_DEMANDS", "Demand", "DemandSet", "Reason", "Rejected", "Rung", "clean"]
+__all__ = ["MOST_DEMANDS", "Demand", "DemandSet", "Kind", "Reason", "Rejected", "Rung", "clean"]
 
 MOST_DEMANDS = 5
 _MOST_WORDS = 8
@@ -31,6 +32,21 @@ class Rung(StrEnum):
     """Code wrote them from the shopper's categories and recent titles."""
     POPULAR = "popular"
     """There are none; the shop's popular items stand in."""
+
+
+class Kind(StrEnum):
+    """What a demand is to the shopper."""
+
+    EXPLICIT = "explicit"
+    """Said by the shopper: a search, or a title looked at in this visit."""
+    COMPLEMENT = "complement"
+    """Goes with what the shopper does or is used to."""
+    TREND = "trend"
+    """Asked for by many now, and of the shopper's categories."""
+    EXPLORE = "explore"
+    """What similar shoppers went on to want and this one does not know yet."""
+    PREFERENCE = "preference"
+    """A title last looked at or a usual category, where code stands in for the model."""
 
 
 class Reason(StrEnum):
@@ -56,11 +72,12 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One thing wanted. ``kind`` says who wrote the query (the rung's name).
+    """One thing wanted. ``kind`` is one of `Kind`.
 
-    ``evidence`` are the ids of the events that speak for it. ``confidence`` is the model's mean
-    probability of its pieces, 0 to 1, where the runtime knows it; ``judged`` the judge's score, 0 to 1,
-    where there is a judge.
+    ``evidence`` are the ids of the events that speak for it, and of facts: ``preference:…``, ``trend:…``, ``ledger``.
+    ``confidence`` is the model's mean probability of its pieces, 0 to 1, where the runtime knows it; ``judged`` the
+    judge's score, 0 to 1, where there is a judge. ``leads`` are the leads (`agents.leads`) under which the model wrote
+    it, where it was asked by leads. ``asked`` is the shopper's own spelling of a search that was mended.
     """
 
     query: str
@@ -68,6 +85,8 @@ class Demand:
     evidence: tuple[str, ...]
     confidence: float | None
     judged: float | None = None
+    leads: tuple[str, ...] = ()
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,8 @@ class Rejected:
 class DemandSet:
     """What inference came to for one shopper, with everything needed to explain it.
 
-    ``prompt`` is the shopper's own part; the part that never changes is named by ``prompt_version``.
+    ``prompt`` is the shopper's own part, of each lead where the model was asked by leads, with an empty line between;
+    ``raw_output`` has a line of each. The part that never changes is named by ``prompt_version``.
     ``timings_ms`` has ``profile``, ``model`` and ``judge`` (the whole batch's calls) and ``clean``. ``note`` has the
     reason of every step down the ladder. ``categories`` are the shopper's, for the last rung.
     """
@@ -111,47 +131,52 @@ def clean(
     examples: Iterable[str] = (),
     longest: int = 80,
     most: int = MOST_DEMANDS,
+    titles: Container[int] = (),
 ) -> tuple[list[tuple[int, str]], list[Rejected]]:
     """Split queries into demands, as (index, query), and rejected ones.
 
     Phrases are compared by ``agents.words.normal``, so case, punctuation and plural do not tell them
-    apart, nor does the order of words. At most ``most`` are kept.
+    apart, nor does the order of words. At most ``most`` are kept. A search has at most eight words, but those whose
+    indexes are in ``titles`` are the catalogue's own phrases and may have any number; ``longest`` characters bound all.
     """
-    copied = {_bag(text) for text in inputs} - {()}
-    shown = {_bag(text) for text in examples} - {()}
+    copied = {bag(text) for text in inputs}
+    shown = _bags(tuple(examples))
     seen: set[tuple[str, ...]] = set()
     kept: list[tuple[int, str]] = []
     rejected: list[Rejected] = []
     for index, raw in enumerate(queries):
         query = _tidy(raw)
-        bag = _bag(query)
+        asked = bag(query)
         reason: Reason | None = None
         if not query:
             reason = Reason.EMPTY
-        elif not bag or not _LETTER_RUNS.search(normal(query)):
+        elif not asked or not _LETTER_RUNS.search(normal(query)):
             reason = Reason.NO_WORD
-        elif len(query) > longest or len(bag) > _MOST_WORDS:
+        elif len(query) > longest or (len(asked) > _MOST_WORDS and index not in titles):
             reason = Reason.TOO_LONG
-        elif bag in seen:
+        elif asked in seen:
             reason = Reason.DUPLICATE
-        elif bag in copied:
+        elif asked in copied:
             reason = Reason.COPY
-        elif bag in shown:
+        elif asked in shown:
             reason = Reason.EXAMPLE
         elif len(kept) == most:
             reason = Reason.SURPLUS
         if reason is None:
-            seen.add(bag)
+            seen.add(asked)
             kept.append((index, query))
         else:
             rejected.append(Rejected(raw[:longest], reason.value))
     return kept, rejected
 
 
+@lru_cache(64)
+def _bags(texts: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset([bag(text) for text in texts])
+
+
 def _tidy(text: str) -> str:
-    visible = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
-    return " ".join(unicodedata.normalize("NFC", visible).split())
-
-
-def _bag(text: str) -> tuple[str, ...]:
-    return tuple(sorted(words(text)))
+    visible = text
+    if not text.isprintable():
+        visible = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
+    return " ".join((visible if visible.isascii() else unicodedata.normalize("NFC", visible)).split())

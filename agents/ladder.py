@@ -8,21 +8,23 @@ Every step down is noted with its reason. Nothing here raises for one shopper's 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agents import prompts
 from agents.breaker import Breaker
-from agents.demand import MOST_DEMANDS, Demand, DemandSet, Rejected, Rung, clean
+from agents.demand import MOST_DEMANDS, Demand, DemandSet, Kind, Rung
+from agents.distill.form import PROMPT as OF_STUDENTS
 from agents.errors import BadAnswer, GenerationError, TooLate
 from agents.explicit import EXPLICIT, explicit
 from agents.judge.step import Judging
-from agents.profile import Profile, render, sanitise
-from agents.runtime.protocol import Generation, Request
+from agents.leads import Side, instructions, sides
+from agents.profile import sanitise
+from agents.runtime.protocol import Generation, Request, seed_of
 from agents.structured import queries
-from agents.words import normal, words
+from agents.words import normal
+from agents.written import Bounds, Written, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,11 +45,15 @@ _TITLES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One shopper with what was rendered for them."""
+    """One shopper with what was rendered for them, of each side that the model is asked from."""
 
     shopper: Shopper
-    profile: Profile
+    sides: tuple[Side, ...]
     profile_ms: float
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(side.profile.text for side in self.sides)
 
 
 class Ladder:
@@ -60,16 +66,17 @@ class Ladder:
         *,
         judge: Callable[[], Judge] | None = None,
         background: Callable[[Sequence[Shopper]], list[Shopper]] | None = None,
+        mend: Callable[[str], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Use ``runtime`` under ``settings``; ``clock`` gives seconds and only goes forward.
 
         ``judge`` is asked once a batch, as the catalogue behind it changes; without one the model's
         demands are served as cleaned. ``background`` gives shoppers what the slow agents know of them; it is
-        called in a thread, once a batch.
+        called in a thread, once a batch. ``mend`` as `agents.explicit.explicit` has it.
 
         Raises:
-            PromptError: the settings name a prompt that does not exist.
+            PromptError: the settings name a prompt that does not exist, or one without a lead that they name.
         """
         self.runtime = runtime
         self.breaker = Breaker(settings.breaker.failures, settings.breaker.pause)
@@ -79,14 +86,21 @@ class Ladder:
         self._judging = Judging(judge, self.prompt, runtime if opinion else None, opinion) if judge else None
         self._background = background
         self._clock = clock
-        self._most = max(MOST_DEMANDS, settings.queries)
-        self._structure = queries(settings.queries, settings.query_chars)
-        self._examples = tuple(query for example in self.prompt.examples for query in example.queries)
-        self._shown = frozenset(normal(query) for query in self._examples)
+        self._mend = mend
+        self._leads = instructions(self.prompt, settings.leads)
+        examples = tuple(query for example in self.prompt.examples for query in example.queries)
+        self._bounds = Bounds(
+            structure=queries(settings.queries, settings.query_chars),
+            examples=examples,
+            longest=settings.query_chars,
+            most=max(MOST_DEMANDS, settings.queries * max(1, len(self._leads))),
+            titles=settings.prompt == OF_STUDENTS,
+        )
+        self._shown = frozenset(normal(query) for query in examples)
 
     async def prepare(self) -> None:
         """Let the runtime compute beforehand what all requests share; else the first one waits for it."""
-        await self.runtime.prepare(self.prompt, self._structure)
+        await self.runtime.prepare(self.prompt, self._bounds.structure)
 
     async def infer(
         self, shoppers: Sequence[Shopper], deadlines: Sequence[float] | None = None
@@ -124,24 +138,33 @@ class Ladder:
         """The result with what the shopper said themselves before what was inferred."""
         if result.rung not in _INFERRED:
             return result  # code has written the same titles, or there is nothing at all
-        said = explicit(one.shopper, self._settings.explicit, self._settings.query_chars)
+        said = explicit(one.shopper, self._settings.explicit, self._settings.query_chars, self._mend)
         return replace(result, demands=(*said, *result.demands)) if said else result
 
     def _ask(self, shopper: Shopper) -> _Asked:
         began = time.perf_counter()
-        profile = render(shopper, self._settings.profile_chars)
-        return _Asked(shopper, profile, (time.perf_counter() - began) * 1e3)
+        told = sides(shopper, self._settings.profile_chars, self._leads)
+        return _Asked(shopper, told, (time.perf_counter() - began) * 1e3)
 
     def _may_ask(self, one: _Asked, until: float, now: float, notes: dict[int, str], index: int) -> bool:
-        if not one.profile.text:
+        if not one.text:
             notes[index] = "llm: nothing readable is known of the shopper"
         elif until <= now:
             notes[index] = "llm: the deadline had passed before the call"
         return index not in notes
 
-    async def _generate(self, batch: Sequence[tuple[_Asked, float]]) -> list[Generation | GenerationError]:
-        requests = [self._request(one, until) for one, until in batch]
+    async def _generate(
+        self, batch: Sequence[tuple[_Asked, float]]
+    ) -> list[list[Generation | GenerationError]]:
+        """Answers to each side of each shopper."""
         last = max(until for _, until in batch)
+        # The first side of everybody before the second of anybody: where time runs out, all have one.
+        most = max(len(one.sides) for one, _ in batch)
+        order = [
+            (at, turn) for turn in range(most) for at, (one, _) in enumerate(batch) if turn < len(one.sides)
+        ]
+        banned = [self._banned(one) for one, _ in batch]
+        requests = [self._request(*batch[at], turn, banned[at]) for at, turn in order]
         try:
             # The runtime keeps deadlines itself; this holds even if it does not.
             async with asyncio.timeout(max(0.0, last - self._clock()) + _GRACE):
@@ -149,60 +172,54 @@ class Ladder:
         except TimeoutError:
             late = TooLate("the runtime gave no answer by the deadline.", way_out="Raise agents.deadline.")
             answers = [late] * len(requests)
-        for answer in answers:
-            # Prose or a cut answer is that request's fault; the server is there.
-            if isinstance(answer, Generation | BadAnswer):
+        given: list[list[Generation | GenerationError]] = [[] for _ in batch]
+        for (at, _), answer in zip(order, answers, strict=True):
+            given[at].append(answer)
+        for own in given:
+            # Prose or a cut answer is that request's fault; the server is there. One side of a shopper tells that too.
+            if any(isinstance(answer, Generation | BadAnswer) for answer in own):
                 self.breaker.succeeded()
             else:
                 self.breaker.failed(self._clock())
-        return answers
+        return given
 
-    def _request(self, one: _Asked, until: float) -> Request:
-        # The same trigger gives the same seed, whichever worker and whenever.
-        token = f"{self._settings.seed}:{one.shopper.user_id}:{one.shopper.moment}"
-        seed = int.from_bytes(hashlib.sha256(token.encode()).digest()[:4], "big") >> 1
-        # What the profile has no room for is known all the same.
+    def _banned(self, one: _Asked) -> frozenset[str]:
+        """What the shopper knows, as far as it was told and beyond, and what the prompt's examples show."""
+        labels = (label for side in one.sides for label in side.profile.evidence)
         acts = (sanitise(act.text) for act in one.shopper.recent)
-        own = frozenset(normal(label) for label in (*one.profile.evidence, *acts)) - {""}
+        return frozenset(normal(label) for label in (*labels, *acts)) - {""} | self._shown
+
+    def _request(self, one: _Asked, until: float, turn: int, banned: frozenset[str]) -> Request:
+        side = one.sides[turn]
+        token = f"{self._settings.seed}:{one.shopper.user_id}:{one.shopper.moment}"
+        if side.lead is not None:
+            token = f"{token}:{side.lead}"
         return Request(
             prompt=self.prompt,
-            text=one.profile.text,
-            structure=self._structure,
+            text=side.profile.text,
+            structure=self._bounds.structure,
             max_tokens=self._settings.max_tokens,
             temperature=self._settings.temperature,
-            seed=seed,
-            banned=own | self._shown,
+            seed=seed_of(token),
+            banned=banned,
             deadline=until,
         )
 
-    def _clean(self, one: _Asked, answer: Generation | GenerationError, model_ms: float) -> DemandSet:
-        if isinstance(answer, GenerationError):
-            blank = self._blank(one, note=f"llm: {answer.message}", timings={"model": model_ms})
-            return self._descend(one, blank)
+    def _clean(
+        self, one: _Asked, answers: Sequence[Generation | GenerationError], model_ms: float
+    ) -> DemandSet:
         began = time.perf_counter()
-        try:
-            raw = self._structure.parse(answer.text)
-        except BadAnswer as error:
-            blank = self._blank(one, answer=answer, note=f"llm: {error.message}", timings={"model": model_ms})
-            return self._descend(one, blank)
-        kept, rejected = clean(
-            raw,
-            inputs=(*one.profile.evidence, *(act.text for act in one.shopper.recent)),
-            examples=self._examples,
-            longest=self._settings.query_chars,
-            most=self._most,
-        )
-        known = answer.confidences or ()
-        said = [(frozenset(words(label)), ids) for label, ids in one.profile.evidence.items()]
-        demands = tuple(
-            Demand(query, Rung.LLM, _evidence(query, said), known[i] if i < len(known) else None)
-            for i, query in kept
-        )
+        inputs = [label for side in one.sides for label in side.profile.evidence]
+        inputs += [act.text for act in one.shopper.recent]
+        written = read(one.sides, answers, inputs, self._bounds)
         timings = {"model": model_ms, "clean": (time.perf_counter() - began) * 1e3}
-        result = self._blank(one, answer=answer, demands=demands, rejected=tuple(rejected), timings=timings)
-        if demands:
+        note = "; ".join(f"llm: {fault}" for fault in written.faults)
+        result = self._blank(one, written=written, note=note, timings=timings)
+        if written.demands:
             return result
-        reasons = ", ".join(sorted({each.reason for each in rejected}))
+        if len(written.faults) == len(answers):
+            return self._descend(one, result)
+        reasons = ", ".join(sorted({each.reason for each in written.rejected}))
         return self._descend(one, result, f"llm: no query was left after cleaning ({reasons})")
 
     async def _judged(self, asked: Sequence[_Asked], results: dict[int, DemandSet], deadline: float) -> None:
@@ -221,9 +238,9 @@ class Ladder:
         notes = [note for note in (result.note, why) if note]
         shopper = one.shopper
         demands = tuple(
-            Demand(each.query, Rung.CACHED, each.evidence, each.confidence, each.judged)
-            for each in [own for own in shopper.cached if own.kind != EXPLICIT][: self._most]
-            if each.query.strip()
+            own
+            for own in [own for own in shopper.cached if own.kind != EXPLICIT][: self._bounds.most]
+            if own.query.strip()
         )
         rung = Rung.CACHED
         if not demands:
@@ -239,34 +256,25 @@ class Ladder:
         one: _Asked,
         *,
         note: str = "",
-        answer: Generation | None = None,
-        demands: tuple[Demand, ...] = (),
-        rejected: tuple[Rejected, ...] = (),
+        written: Written | None = None,
         timings: dict[str, float] | None = None,
     ) -> DemandSet:
         return DemandSet(
             user_id=one.shopper.user_id,
-            demands=demands,
-            rejected=rejected,
+            demands=written.demands if written else (),
+            rejected=written.rejected if written else (),
             rung=Rung.LLM,
             prompt_version=self.prompt.version,
             model=self.runtime.model,
             runtime=self.runtime.name,
-            prompt_tokens=answer.prompt_tokens if answer else 0,
-            output_tokens=answer.output_tokens if answer else 0,
+            prompt_tokens=written.prompt_tokens if written else 0,
+            output_tokens=written.output_tokens if written else 0,
             timings_ms={"profile": one.profile_ms, **(timings or {})},
-            prompt=one.profile.text,
-            raw_output=answer.text if answer else "",
+            prompt=one.text,
+            raw_output=written.raw if written else "",
             note=note,
             categories=one.shopper.categories,
         )
-
-
-def _evidence(query: str, said: Sequence[tuple[frozenset[str], tuple[str, ...]]]) -> tuple[str, ...]:
-    """The events that share a word with the query; all that the model saw where none does."""
-    asked = frozenset(words(query))
-    near = [ids for label, ids in said if not asked.isdisjoint(label)] or [ids for _, ids in said]
-    return tuple(dict.fromkeys(event for ids in near for event in ids))
 
 
 def _from_preferences(one: _Asked) -> tuple[Demand, ...]:
@@ -283,5 +291,5 @@ def _from_preferences(one: _Asked) -> tuple[Demand, ...]:
         if normal(label):
             written.setdefault(label, ())
     return tuple(
-        Demand(query, Rung.PREFERENCE, events, None) for query, events in list(written.items())[:MOST_DEMANDS]
+        Demand(query, Kind.PREFERENCE, events, None) for query, events in list(written.items())[:MOST_DEMANDS]
     )

@@ -23,7 +23,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,13 +33,14 @@ from agents.price_bands import Band, PriceBands
 from agents.profile import sanitise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from agents.factors import Lexicon
     from agents.history import Cell, Purchase
     from agents.shopper import LedgerLine
 
 __all__ = [
+    "CODE",
     "Buyer",
     "Portrait",
     "PortraitSettings",
@@ -48,6 +49,9 @@ __all__ = [
     "portrait_of_cells",
     "refreshed",
 ]
+
+CODE: Final = "code"
+"""Who worded a portrait that no language model has worded."""
 
 _MOST_CATEGORIES = 3
 _MOST_INTENTS = 3
@@ -119,7 +123,11 @@ class Portrait:
     lines: int
     intent: tuple[str, ...]
     wording: str
-    worded_by: str = "code"
+    worded_by: str = CODE
+
+    def told(self) -> str:
+        """The facts and, where a language model has worded them, its words; the code's wording would only repeat them."""
+        return self.facts() if self.worded_by == CODE else f"{self.facts()}; {self.wording}"
 
     def facts(self) -> str:
         """The facts in one line, as a model reads them."""
@@ -137,10 +145,7 @@ class Portrait:
 
 def ledger_mark(ledger: Sequence[LedgerLine]) -> str:
     """A short hash of a ledger: the same lines, in whatever order, give the same mark."""
-    rows = sorted(
-        f"{line.week}\x1f{line.category}\x1f{line.amount:.2f}\x1f{line.quantity}" for line in ledger
-    )
-    return hashlib.blake2b("\x1e".join(rows).encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return _mark(f"{line.week}\x1f{line.category}\x1f{line.amount:.2f}\x1f{line.quantity}" for line in ledger)
 
 
 def refreshed(known: Portrait | None, mark: str, make: Callable[[], Portrait]) -> Portrait:
@@ -297,5 +302,9 @@ def _intent(cells: Sequence[Cell], lexicon: Lexicon) -> tuple[str, ...]:
 
 
 def _mark_of_cells(cells: Sequence[Cell]) -> str:
-    rows = sorted(f"{cell.week}\x1f{cell.category}\x1f{cell.cents}\x1f{cell.quantity}" for cell in cells)
-    return hashlib.blake2b("\x1e".join(rows).encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return _mark(f"{cell.week}\x1f{cell.category}\x1f{cell.cents}\x1f{cell.quantity}" for cell in cells)
+
+
+def _mark(rows: Iterable[str]) -> str:
+    joined = "\x1e".join(sorted(rows))
+    return hashlib.blake2b(joined.encode(errors="surrogatepass"), digest_size=8).hexdigest()

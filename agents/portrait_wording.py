@@ -36,10 +36,11 @@ _PLAIN = frozenset({"buy", "after", "mostly", "often", "look", "shopper"})
 
 async def word(
     portraits: Sequence[Portrait], runtime: Runtime, *, seed: int = 0, deadline: float | None = None
-) -> list[Portrait]:
-    """The portraits, in order, worded by the model where its words are borne out.
+) -> list[Portrait | GenerationError]:
+    """The portraits, in order, worded by the model where its words are borne out; an error for one without an answer.
 
-    ``deadline`` is a ``time.monotonic`` moment. A portrait without an answer stays as it is.
+    ``deadline`` is a ``time.monotonic`` moment. What the model said that is no wording, or says more than the facts, leaves
+    the portrait as it is.
     """
     prompt = prompts.load(PROMPT)
     structure = queries(1, _LONGEST)
@@ -48,16 +49,19 @@ async def word(
         for one in portraits
     ]
     answers = await runtime.generate(requests, deadline) if requests else []
-    worded = []
+    worded: list[Portrait | GenerationError] = []
     for portrait, answer in zip(portraits, answers, strict=True):
+        if isinstance(answer, GenerationError) and not isinstance(answer, BadAnswer):
+            worded.append(answer)
+            continue
         made = portrait
-        if not isinstance(answer, GenerationError):
-            try:
-                said = sanitise(structure.parse(answer.text)[0], longest=_LONGEST)
-            except BadAnswer:
-                said = ""  # prose in place of an answer: the code's wording stands, and says who wrote it
-            if said and borne_out(said, portrait):
-                made = replace(portrait, wording=said, worded_by=runtime.model)
+        try:
+            text = "" if isinstance(answer, GenerationError) else answer.text
+            said = sanitise(structure.parse(text)[0], longest=_LONGEST)
+        except BadAnswer:
+            said = ""  # prose in place of an answer: the code's wording stands, and says who wrote it
+        if said and borne_out(said, portrait):
+            made = replace(portrait, wording=said, worded_by=runtime.model)
         worded.append(made)
     return worded
 

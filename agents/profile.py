@@ -41,6 +41,10 @@ _MOST_CATEGORIES = 3
 # Categories get at most this share of the budget; the rest is for acts.
 _CATEGORY_SHARE = 0.3
 _SPACES = re.compile(r"\s+")
+# Control and direction marks, surrogates, and what Unicode leaves to others or to the future.
+_UNSEEN = frozenset({"Cf", "Cc", "Cs", "Co", "Cn"})
+# So many characters are looked up once; a text of all others would fill the memory.
+_CHARACTERS = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +74,30 @@ def sanitise(text: str, longest: int = LONGEST_LABEL) -> str:
 
 @lru_cache(_REMEMBERED)
 def _label(text: str, longest: int) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    shown = (
-        char
-        for char in folded
-        if unicodedata.category(char) not in ("Cf", "Cc", "Cs", "Co", "Cn") or char.isspace()
-    )
-    plain = "".join(
-        char if char in _MARKS or unicodedata.category(char)[0] in "LMN" else " " for char in shown
-    )
-    label = _SPACES.sub(" ", plain).strip(" -'&/+.")
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    label = _SPACES.sub(" ", plain.casefold().translate(_SHOWN)).strip(" -'&/+.")
     if len(label) > longest:
         cut = label[: longest + 1]
         label = (cut.rpartition(" ")[0] or cut[:longest]).rstrip(" -'&/+.")
     return label
+
+
+class _Shown(dict[int, str | None]):
+    """What stands for a character in a label, by its code point: itself, a space, or None for nothing."""
+
+    def __missing__(self, code: int) -> str | None:
+        char, kind = chr(code), unicodedata.category(chr(code))
+        shown: str | None
+        if char in _MARKS or kind[0] in "LMN":
+            shown = char
+        else:
+            shown = None if kind in _UNSEEN and not char.isspace() else " "
+        if len(self) < _CHARACTERS:
+            self[code] = shown
+        return shown
+
+
+_SHOWN = _Shown()
 
 
 def render(shopper: Shopper, budget: int) -> Profile:
@@ -124,8 +138,8 @@ def render(shopper: Shopper, budget: int) -> Profile:
 def _background(known: Background) -> tuple[list[str], dict[str, tuple[str, ...]]]:
     lines: list[str] = []
     facts: dict[str, tuple[str, ...]] = {}
-    if known.portrait is not None:
-        lines.append(f"portrait: {known.portrait.facts()}")
+    if known.portrait is not None and known.portrait.lines:
+        lines.append(f"portrait: {known.portrait.told()}")
     if known.history is not None and known.history.lines:
         lines.append(f"ledger: {' '.join(map(str, known.history.lines))}")
     said = [(_HORIZONS[one.horizon], one.value, one.id) for one in known.preferences]

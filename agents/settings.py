@@ -9,8 +9,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from agents.background import BackgroundSettings
+from agents.leads import Lead
 
 __all__ = [
+    "LEADS_PROMPT",
     "AgentSettings",
     "BreakerSettings",
     "Dtype",
@@ -20,7 +22,12 @@ __all__ = [
     "RuntimeKind",
     "ServerSettings",
     "StudentSettings",
+    "WordingSettings",
 ]
+
+
+LEADS_PROMPT: Final = "u2q-leads-1"
+"""The prompt of models that are asked by leads."""
 
 
 class RuntimeKind(StrEnum):
@@ -88,7 +95,11 @@ class StudentSettings(_Model):
         default="",
         description="Folder of a student that `nearline distill train` wrote; empty for the packaged one of the demo's shop.",
     )
-    threads: int = Field(default=2, ge=1, description="CPU threads of the student.")
+    threads: int = Field(
+        default=2,
+        ge=1,
+        description="CPU threads of the student: a batch is shared out among them; one shopper is answered by one.",
+    )
     batch: int = Field(default=16, ge=1, le=256, description="Most shoppers answered together.")
     personal: float = Field(
         default=0.9,
@@ -169,6 +180,23 @@ class JudgeSettings(_Model):
     )
 
 
+class WordingSettings(_Model):
+    """The wording of portraits by a language model behind a server."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Have a model say in a line what a portrait's shopper is mostly after, beside serving and once for each state of "
+        "the ledger. Used where every word is one of the facts'. For models that are told portraits (`agents.background.told`).",
+    )
+    server: ServerSettings = Field(
+        default=ServerSettings(),
+        description="The server asked; where it names no model, that of `agents.server`.",
+    )
+    waiting: int = Field(
+        default=512, ge=1, description="Most portraits that wait for words; the longest waiting are dropped."
+    )
+
+
 # A student reads many titles for little and writes whole ones.
 _OF_STUDENTS: Final[dict[str, Any]] = {
     "prompt": "u2q-student-1",
@@ -182,7 +210,8 @@ class AgentSettings(_Model):
     """Inference from shoppers' activity to demands.
 
     With the runtime ``student`` and nothing said of them, ``prompt`` is u2q-student-1, ``profile_chars`` 1200,
-    ``queries`` 20 and ``query_chars`` 48.
+    ``queries`` 20 and ``query_chars`` 48. With the runtime ``server`` and nothing said of them, ``leads`` are all and ``prompt`` is
+    u2q-leads-1, which is also the prompt of ``local`` with ``leads``.
     """
 
     runtime: RuntimeKind = Field(
@@ -201,6 +230,9 @@ class AgentSettings(_Model):
         default=BackgroundSettings(),
         description="What the model is told of a shopper beside the recent acts.",
     )
+    wording: WordingSettings = Field(
+        default=WordingSettings(), description="The wording of portraits by a language model."
+    )
     prompt: str = Field(
         default="u2q-fewshot-1", description="Version of the prompt, a file in agents/prompts."
     )
@@ -208,7 +240,14 @@ class AgentSettings(_Model):
         default=240, ge=80, description="Most characters of a shopper's profile in the prompt."
     )
     queries: int = Field(
-        default=4, ge=1, le=40, description="Most demands asked of the model for one shopper."
+        default=4, ge=1, le=40, description="Most demands asked of the model in one request."
+    )
+    leads: tuple[Lead, ...] = Field(
+        default=(),
+        description="Sides from which the model is asked: recent, long-term, potential, trend; each is a request of its own with "
+        "its own instruction, for those shoppers of whom something is known from there. Empty to ask once, with everything known. "
+        "Where nothing is said, a server is asked from all four sides. A model in this process is asked once: recent and long-term find two "
+        "and a half times as much for as much more CPU time (docs/evaluation.md). A student is always asked once.",
     )
     explicit: int = Field(
         default=4,
@@ -216,6 +255,11 @@ class AgentSettings(_Model):
         le=20,
         description="Most demands in the shopper's own words, before those that are inferred: what they searched for and "
         "looked at in the present visit. 0 for none.",
+    )
+    mend: bool = Field(
+        default=True,
+        description="Read a search that has none of the catalogue's words as the word of the catalogue that is a slip of the "
+        "keyboard away, where there is one and no other; the search as it was typed stays in the chain.",
     )
     query_chars: int = Field(default=32, ge=8, le=80, description="Most characters of one demand.")
     max_tokens: int = Field(default=32, ge=12, description="Most tokens generated for one shopper.")
@@ -231,7 +275,26 @@ class AgentSettings(_Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_students(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("runtime") == RuntimeKind.STUDENT:
-            return {**_OF_STUDENTS, **data}
-        return data
+    def _by_form(cls, data: Any) -> Any:
+        return {**cls._given(data), **data} if isinstance(data, dict) else data
+
+    @classmethod
+    def _given(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """What holds for a runtime where nothing else is said."""
+        runtime = data.get("runtime", RuntimeKind.AUTO)
+        if runtime == RuntimeKind.STUDENT:
+            return _OF_STUDENTS
+        if runtime == RuntimeKind.SERVER and not {"leads", "prompt"} & data.keys():
+            # A server answers many requests at once, and keeps what they share.
+            return {"leads": tuple(Lead), "prompt": LEADS_PROMPT}
+        # While it is open whether a student will answer, nothing is said of the prompt.
+        return {"prompt": LEADS_PROMPT} if data.get("leads") and runtime != RuntimeKind.AUTO else {}
+
+    def said(self) -> dict[str, Any]:
+        """What was set, without what came with the runtime."""
+        own = {name: getattr(self, name) for name in self.model_fields_set}
+        given = {
+            **self._given({name: value for name, value in own.items() if name not in {"leads", "prompt"}}),
+            **self._given({name: value for name, value in own.items() if name != "prompt"}),
+        }
+        return {name: value for name, value in own.items() if name not in given or given[name] != value}

@@ -5,8 +5,8 @@
 Three gates are given the same events in turn, in an order that changes from round to round: one that counts nothing beside
 its accounting, one with metrics, and one that also traces 1 % of its triggers. Each decodes, merges, applies, makes
 triggers and encodes the changed states, in one process; broker and Redis are left out, which makes the costs look larger
-beside the rest than they are in a worker. With metrics, a heartbeat is made for every two seconds of CPU time and a page of
-``/metrics`` for every ten, as by a worker that fills a core. Traces go over HTTP to a process that throws them away. CPU time
+beside the rest than they are in a worker. With metrics, a heartbeat is made for every two seconds of CPU time, the counts of
+the minute for every five and a page of ``/metrics`` for every ten, as by a worker that fills a core. Traces go over HTTP to a process that throws them away. CPU time
 is of the whole process, exporting thread included.
 
 A gate's cost is its CPU time over all rounds against the first one's, with a 95 % interval by bootstrap over the rounds. On
@@ -39,6 +39,7 @@ from stream.gate.rules.conditions import CompiledRules
 from stream.gate.rules.ruleset import load_rules
 from stream.metrics.gate import GateReadings, GateTally
 from stream.metrics.heartbeat import Beat
+from stream.metrics.minutes import MinuteTally
 from stream.metrics.worker import WorkerMetrics
 from stream.settings import GateSettings, KafkaSettings
 from stream.tracing import TracingSettings, open_tracing
@@ -53,7 +54,7 @@ VARIANTS = ("bare", "metrics", "metrics and traces")
 BATCH = 5_000
 WARM_UP = 20
 CHECKPOINT_ROUNDS = 10
-BEAT_S, SCRAPE_S = 2.0, 10.0
+BEAT_S, MINUTE_S, SCRAPE_S = 2.0, 5.0, 10.0
 BARS = {"metrics": 0.03, "metrics and traces": 0.05}
 RATIO = 0.01
 _SINK = """
@@ -173,9 +174,11 @@ class Variant:
         self.merge = Merge([self.topic], 0, 0)
         self.metrics = WorkerMetrics("bench", ["gate"], {"gate": lambda: True})
         source: Any = Source(kafka.event_topic_names())
-        self.metrics.add("gate", GateReadings(self.agent, source, live))
+        readings = GateReadings(self.agent, source, live)
+        self.metrics.add("gate", readings)
+        self.by_minute, self.minutes = readings.by_minute, MinuteTally()
         self.spent = self.inside = 0.0
-        self._beaten = self._shown = 0.0
+        self._beaten = self._shown = self._counted = 0.0
         if name != "bare":
             self.agent.tally.batch = self._timed(self.agent.tally.batch)  # type: ignore[method-assign]
         if self.tracing is not None:
@@ -220,6 +223,10 @@ class Variant:
             self._beaten = self.spent
             values = self.metrics.read().values
             msgspec.json.encode(Beat(1, "bench", 0, 0, ["gate"], "", {}, values))
+        if self.spent - self._counted > MINUTE_S:
+            self._counted = self.spent
+            self.minutes.take(self.by_minute(), self.spent * 1000)
+            msgspec.json.encode(self.minutes.unwritten()[-1][1])
         if self.spent - self._shown > SCRAPE_S:
             self._shown = self.spent
             self.metrics.exposition()

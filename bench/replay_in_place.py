@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import faiss
 import msgspec
@@ -25,12 +25,12 @@ import msgspec
 from agents.runtime import Generation
 from agents.runtime.weights import locate
 from agents.settings import AgentSettings
+from bench.synthetic_capture import START, write_capture
 from index.built.catalog import Catalog
 from index.settings import IndexSettings
 from stream.replay import thinking
 from stream.replay.calls import Mode
-from stream.replay.capture import CaptureWriter, Record
-from stream.replay.manifest import SCHEMA, Asked, Manifest, Topic
+from stream.replay.capture import Record
 from stream.replay.replaying import Setup, Wish, replay
 from stream.settings import KafkaSettings, StreamSettings
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from agents.runtime import Request
     from stream.replay.run import Run
 
-START = 1_746_000_000_000
 PARTITIONS = 4
 
 
@@ -48,11 +47,13 @@ class ByCode:
     """In the model's place.
 
     As a student, which writes titles: for each of the four things done last another title with one of its words, the same
-    whoever did it. ``fresh``: three words of all that the shopper is told to have done, which nobody asks for twice.
+    whoever did it, cut at a word to ``longest`` characters. ``fresh``: three words of all that the shopper is told to have
+    done, which nobody asks for twice.
     """
 
-    def __init__(self, name: str, titles: Iterable[str], *, fresh: bool) -> None:
+    def __init__(self, name: str, titles: Iterable[str], longest: int, *, fresh: bool) -> None:
         self.name, self.model = "local", name
+        self._longest = longest
         self._fresh = fresh
         self._titles: defaultdict[str, list[str]] = defaultdict(list)
         for title in titles:
@@ -75,11 +76,11 @@ class ByCode:
             answers.append(Generation(json.dumps({"queries": wanted}), 45, 20, "stop", (0.5,) * 4))
         return answers
 
-    @staticmethod
-    def _words(text: str) -> list[str]:
+    def _words(self, text: str) -> list[str]:
         words = [word for word in text.replace(";", " ").split() if word.isalpha()]
         dice = random.Random(text)
-        return [" ".join(dice.sample(words, min(3, len(words))))[:32].strip() or "a gift" for _ in range(4)]
+        chosen = [" ".join(dice.sample(words, min(3, len(words)))) for _ in range(4)]
+        return [_cut(one, self._longest) or "a gift" for one in chosen]
 
     def _named(self, text: str) -> list[str]:
         wanted = []
@@ -87,8 +88,9 @@ class ByCode:
             words = [word for word in label.split() if word in self._titles] or ["with"]
             dice = random.Random(label)
             titles = self._titles[dice.choice(words)]
-            # As short as what people search for: longer ones are refused.
-            wanted.append(" ".join(dice.choice(titles).split()[:5]) if titles else "a gift")
+            # Another title: the shopper's own would be refused as a copy.
+            others = [one for one in titles if not label.startswith(one.lower()[:8])] or titles
+            wanted.append(_cut(dice.choice(others), self._longest) if others else "a gift")
         return wanted
 
     async def ready(self) -> bool:
@@ -99,9 +101,18 @@ class ByCode:
         """Nothing."""
 
 
-def events(catalog: Catalog, count: int, shoppers: int) -> Iterator[dict[str, Any]]:
+def _cut(text: str, longest: int) -> str:
+    """The text, or as many of its first words as have room and are no more than a search has."""
+    words = text.split()[:6]
+    while len(words) > 1 and len(" ".join(words)) > longest:
+        words.pop()
+    return " ".join(words)[:longest]
+
+
+def events(catalog: Catalog, count: int, shoppers: int) -> Iterator[tuple[str, int, Record]]:
     """Events of shoppers who stay with a category for a while; the same for the same numbers."""
     dice = random.Random(7)
+    kafka = KafkaSettings()
     by_category: defaultdict[str, list[int]] = defaultdict(list)
     for row in range(len(catalog)):
         by_category[catalog.category(row)].append(row)
@@ -118,34 +129,10 @@ def events(catalog: Catalog, count: int, shoppers: int) -> Iterator[dict[str, An
             event["query"] = " ".join(catalog.title(row).split()[:3])
         else:
             event["item_id"] = catalog.item_id(row)
-        yield event | ({"quantity": 1, "amount": 20.0} if kind == "order" else {})
-
-
-def write(folder: Path, given: Iterator[dict[str, Any]]) -> None:
-    """Write a capture of events, each sent when it happened."""
-    kafka = KafkaSettings()
-    names = kafka.event_topic_names()
-    manifest = Manifest(
-        SCHEMA,
-        "",
-        "synthetic events",
-        "",
-        [Topic(one.topic, one.type) for one in kafka.event_topics],
-        kafka.catalog_topic,
-        Asked(names, None, START + 10**12),
-        parts=[],
-    )
-    writer = CaptureWriter(folder, manifest)
-    offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
-    for event in given:
-        place = (str(kafka.topic_of(event["type"])), int(event["user_id"][1:]) % PARTITIONS)
-        offset = offsets[place]
-        if not offset:
-            writer.begin(*place, 0)
-        offsets[place] += 1
-        record = Record(offset, event["ts"], event["user_id"].encode(), msgspec.json.encode(event))
-        writer.add(*place, [record], offset + 1)
-    writer.flush(complete=True)
+        if kind == "order":
+            event |= {"quantity": 1, "amount": 20.0}
+        record = Record(0, START + number * 200, b"u%d" % user, msgspec.json.encode(event))
+        yield str(kafka.topic_of(kind)), user % PARTITIONS, record
 
 
 def timed(setup: Setup, wish: Wish) -> tuple[Run, float, float]:
@@ -166,17 +153,17 @@ def main() -> None:
     asked = parser.parse_args()
 
     def by_code(agents: AgentSettings, titles: Iterable[str], categories: object) -> ByCode:  # noqa: ARG001  # as open_runtime
-        return ByCode(locate(agents.local).name, titles, fresh=asked.fresh)
+        return ByCode(locate(agents.local).name, titles, agents.query_chars, fresh=asked.fresh)
 
     faiss.omp_set_num_threads(1)
     catalog = Catalog.open(asked.index)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         setup = Setup(StreamSettings(), AgentSettings(), IndexSettings(catalog=asked.index))
-        write(folder / "many", events(catalog, asked.events, asked.shoppers))
+        write_capture(folder / "many", events(catalog, asked.events, asked.shoppers))
         run, cpu, wall = timed(setup, Wish(folder / "many", folder / "g", slates=False))
         rows = [("to triggers", run.events, run.triggers, cpu, wall)]
-        write(folder / "few", events(catalog, asked.slate_events, asked.shoppers // 10))
+        write_capture(folder / "few", events(catalog, asked.slate_events, asked.shoppers // 10))
         thinking.open_runtime = by_code  # type: ignore[assignment,attr-defined]  # in the model's place
         wish = Wish(folder / "few", folder / "r", cassette=folder / "c", mode=Mode.RECORD)
         first, cpu, wall = timed(setup, wish)

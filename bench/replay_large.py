@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from bench.replay_in_place import START
-from stream.replay.capture import Capture, CaptureWriter, Record
-from stream.replay.manifest import SCHEMA, Asked, Manifest, Topic
+from bench.synthetic_capture import START, write_capture
+from stream.replay.capture import Capture, Record
 from stream.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ AT_A_TIME = 2_000
 RETURNING = 60_000
 """The same for a tenth of the events: of shoppers who return after having been away."""
 KINDS = ("view",) * 12 + ("click",) * 4 + ("search",) * 2 + ("cart",) + ("order",)
-TOGETHER = 2_000
 HORIZON_MS = 50
 SCALE = 2**20
 
@@ -68,7 +66,7 @@ print(json.dumps({
 
 
 def events(count: int) -> Iterator[tuple[str, int, Record]]:
-    """Topic, partition and record of each event; offsets are the caller's. The same for the same number."""
+    """Topic, partition and record of each event, without its offset. The same for the same number."""
     dice = random.Random(11)
     draw, pick = dice.random, dice.expovariate
     topics = [str(KafkaSettings().topic_of(kind)) for kind in KINDS]
@@ -93,38 +91,8 @@ def events(count: int) -> Iterator[tuple[str, int, Record]]:
 
 def write(folder: Path, count: int) -> float:
     """Write the capture; return the CPU seconds."""
-    kafka = KafkaSettings()
-    manifest = Manifest(
-        SCHEMA,
-        "",
-        "synthetic events",
-        "",
-        [Topic(one.topic, one.type) for one in kafka.event_topics],
-        kafka.catalog_topic,
-        Asked(kafka.event_topic_names(), None, START + count * HORIZON_MS),
-        parts=[],
-    )
     cpu = time.process_time()
-    writer = CaptureWriter(folder, manifest)
-    held: dict[tuple[str, int], list[Record]] = {}
-    following: dict[tuple[str, int], int] = {}
-
-    def hand_over() -> None:
-        for place, records in held.items():
-            writer.add(*place, records, following[place])
-        held.clear()
-
-    for number, (topic, partition, record) in enumerate(events(count)):
-        place = (topic, partition)
-        offset = following.get(place, 0)
-        if not offset:
-            writer.begin(topic, partition, 0)
-        following[place] = offset + 1
-        held.setdefault(place, []).append(record._replace(offset=offset))
-        if number % TOGETHER == TOGETHER - 1:
-            hand_over()
-    hand_over()
-    writer.flush(complete=True)
+    write_capture(folder, events(count))
     return time.process_time() - cpu
 
 

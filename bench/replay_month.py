@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from index import SentenceTransformerEncoder, build_catalog
-from stream.datasets import OnlineRetail, write_catalog
+from stream.datasets import OnlineRetail, write_json_lines
 from stream.embedded.ports import LOOPBACK, free_ports
 from stream.embedded.supervisor import Supervisor
 from stream.embedded.tansu import tansu_spec
@@ -86,7 +86,7 @@ def prepare(work: Path, shop: OnlineRetail) -> None:
     (work / "a.yaml").write_bytes(Path(str(DEFAULT_RULES)).read_bytes())
     (work / "b.yaml").write_text(STRICTER)
     if not (work / "catalog").exists():
-        write_catalog(shop, work / "items.jsonl")
+        write_json_lines(work / "items.jsonl", shop.catalog())
         build_catalog(work / "items.jsonl", work / "catalog", SentenceTransformerEncoder())
 
 

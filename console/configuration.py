@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
-from console.settings import CONFIG_VARIABLE, Settings
+from console.settings import CONFIG_VARIABLE, SECRETS_VARIABLE, Settings
 
 __all__ = ["configuration_page"]
 
@@ -19,12 +19,13 @@ _HEAD = f"""# Configuration
 
 Every setting of Nearline, generated from the settings model (`make docs`).
 
-What counts, first to last: the environment, the file that `{CONFIG_VARIABLE}` names (or `nearline.yaml` in the
-current folder), the embedded stack that runs in this folder (`nearline up`), and the defaults below.
+What counts, first to last: the environment, the files in the folder that `{SECRETS_VARIABLE}` names (one for each
+setting, such as `stream__redis__password`), the file that `{CONFIG_VARIABLE}` names (or `nearline.yaml` in the current
+folder), the embedded stack that runs in this folder (`nearline up`), and the defaults below.
 
 A setting's name in the environment is `NEARLINE_` and its path in capitals with `__` between the parts:
-`stream.redis.url` is `NEARLINE_STREAM__REDIS__URL`. Lists and mappings are written as JSON there. In the file the
-path is nesting:
+`stream.redis.url` is `NEARLINE_STREAM__REDIS__URL`. Lists and mappings are written as JSON there. A name that is no
+setting is refused, there and in the file. In the file the path is nesting:
 
 ```yaml
 stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -92,6 +93,8 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    # Libraries' warnings reach the terminal where a verb sets up logging; elsewhere an error says it, once.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         app()
     except NearlineError as error:

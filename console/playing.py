@@ -56,4 +56,8 @@ def print_sent(sent: Sent, *, as_json: bool) -> None:
         print_json({"sent": sent.events, "by_topic": dict(sent.by_topic), "seconds": sent.seconds})
         return
     per_topic = ", ".join(f"{topic} {count:,}" for topic, count in sent.by_topic.most_common())
-    console.print(f"Sent {sent.events:,} events in {sent.seconds:.1f} s: {per_topic}.")
+    console.print(
+        f"Sent {sent.events:,} events in {sent.seconds:.1f} s: {per_topic}."
+        if sent.events
+        else "No event was sent."
+    )

@@ -25,12 +25,13 @@ from pydantic_settings import (
 
 from agents.settings import AgentSettings
 from console.errors import SettingsError
+from console.invalid import problems
 from console.web.settings import ConsoleSettings
 from index.settings import IndexSettings
 from stream.embedded import status
 from stream.settings import StreamSettings
 
-__all__ = ["CONFIG_VARIABLE", "Settings", "load_settings"]
+__all__ = ["CONFIG_VARIABLE", "SECRETS_VARIABLE", "Settings", "load_settings"]
 
 CONFIG_VARIABLE = "NEARLINE_CONFIG"
 SECRETS_VARIABLE = "NEARLINE_SECRETS"
@@ -122,7 +123,7 @@ def config_file() -> Path | None:
         path = Path(named)
         if not path.is_file():
             raise SettingsError(
-                f"{CONFIG_VARIABLE} names {path}, and there is no such file.",
+                f"{CONFIG_VARIABLE} names {path}, and {'that is a folder' if path.is_dir() else 'there is no such file'}.",
                 way_out="Correct the variable, or unset it to run on the defaults.",
             )
         return path
@@ -136,18 +137,63 @@ def load_settings() -> Settings:
         SettingsError: naming each field, what it holds and what was expected.
     """
     source = config_file()
+    _check_environment()
+    if source is not None:
+        _check_file(source)
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        )
         raise SettingsError(
-            f"The configuration ({source or 'environment'}) is wrong: {problems}.",
+            f"The configuration ({_where(source)}) is wrong: {problems(error, Settings)}.",
             way_out="docs/configuration.md lists every setting.",
         ) from error
-    except (yaml.YAMLError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise SettingsError(
-            f"The configuration file {source} cannot be read: {error}.", way_out="It must be a YAML mapping."
+            f"The configuration ({_where(source)}) cannot be read: {error}.",
+            way_out="Lists and mappings are written as JSON in the environment; see docs/configuration.md.",
         ) from error
+
+
+def _where(source: Path | None) -> str:
+    return f"{source} and environment" if source and _variables() else str(source or "environment")
+
+
+def _variables() -> list[str]:
+    """The variables of the environment that are meant as settings of a room.
+
+    Without two underscores in a row they may be somebody else's: Kubernetes gives every pod NEARLINE_SERVICE_HOST
+    where there is a service of that name.
+    """
+    return sorted(name for name in os.environ if name.upper().startswith("NEARLINE_") and "__" in name)
+
+
+def _check_environment() -> None:
+    rooms = [name for name in Settings.model_fields if name != "run"]
+    for name in _variables():
+        room = name.lower().removeprefix("nearline_").partition("__")[0]
+        if room not in rooms:
+            raise SettingsError(
+                f"The variable {name} is no setting: there is no {room!r}.",
+                way_out=f"After NEARLINE_ comes one of {', '.join(one.upper() for one in rooms)}, then two underscores.",
+            )
+
+
+def _check_file(source: Path) -> None:
+    expected = "It must be a YAML mapping; docs/configuration.md lists every setting."
+    try:
+        found = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise SettingsError(
+            f"The configuration file {source}{line}, cannot be read: {error.problem or error.context}.",
+            way_out=expected,
+        ) from error
+    except (yaml.YAMLError, OSError, ValueError) as error:
+        raise SettingsError(
+            f"The configuration file {source} cannot be read: {error}.", way_out=expected
+        ) from error
+    if found is not None and not isinstance(found, dict):
+        raise SettingsError(
+            f"The configuration file {source} holds a {type(found).__name__}.", way_out=expected
+        )

@@ -55,6 +55,7 @@ TRANSIENT: tuple[type[Exception], ...] = (
 
 _PORT = 6379
 
+_CONNECT_CALLS = 3
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 
@@ -190,11 +191,13 @@ async def connect_redis(settings: RedisSettings) -> Redis:
     """A connected client.
 
     Raises:
-        RedisUnavailableError: nothing answers at the configured address.
+        RedisUnavailableError: nothing answers at the configured address, or what answers is no Redis.
     """
     client = make_redis(settings)
     try:
-        await client.ping()
+        # Shaking hands takes several commands, each with its own limit and its own repetitions.
+        async with asyncio.timeout(_CONNECT_CALLS * settings.timeout_s):
+            await client.ping()
     except AuthenticationError as error:
         await client.aclose()
         raise RedisUnavailableError(
@@ -204,10 +207,15 @@ async def connect_redis(settings: RedisSettings) -> Redis:
     except Exception as error:
         await client.aclose()
         raise RedisUnavailableError(
-            f"No Redis answers at {address_of(settings)} ({type(error).__name__}: {error}).",
+            f"No Redis answers at {address_of(settings)} ({_reason(error)}).",
             way_out="Start one with `nearline up`, or set stream.redis.url (NEARLINE_STREAM__REDIS__URL).",
         ) from error
     return client
+
+
+def _reason(error: Exception) -> str:
+    said = str(error).rstrip(". ")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 async def patiently(what: str, call: Callable[[], Awaitable[T]]) -> T:

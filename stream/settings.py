@@ -332,6 +332,16 @@ class WebSettings(_Model):
     port: int = Field(default=6066, ge=1, le=65535, description="Port of health and readiness.")
 
 
+class MinuteSettings(_Model):
+    """What workers count by the minute, for the console."""
+
+    kept_s: int = Field(
+        default=172_800,
+        ge=7_200,
+        description="Seconds that the counts of a minute are kept in Redis; a worker's take up to two kilobytes a minute.",
+    )
+
+
 class StreamSettings(_Model):
     """All settings of the stream room."""
 
@@ -343,6 +353,9 @@ class StreamSettings(_Model):
         default_factory=CatalogSettings, description="Changes to the catalogue while it serves."
     )
     slates: SlateSettings = Field(default_factory=SlateSettings, description="What the storefront reads.")
+    minutes: MinuteSettings = Field(
+        default_factory=MinuteSettings, description="What happened in each minute, for the console."
+    )
     web: WebSettings = Field(default_factory=WebSettings, description="Health, counts and metrics over HTTP.")
     tracing: TracingSettings = Field(
         default_factory=TracingSettings,

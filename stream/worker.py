@@ -18,6 +18,7 @@ from stream.faust_app import NearlineApp, make_app
 from stream.kafka_clients import check_broker
 from stream.logs import use_format
 from stream.metrics.heartbeat import HEARTBEAT_SCHEMA, Beat, Heartbeat
+from stream.metrics.minutes import MinuteKeeper
 from stream.metrics.worker import CONTENT_TYPE, WorkerMetrics
 from stream.redis_client import connect_redis
 from stream.topics import create_topics
@@ -69,6 +70,9 @@ class Worker:
         self.name = name_of(stream)
         self.roles = sorted(roles)
         self.metrics = WorkerMetrics(self.name, self.roles, self.readiness)
+        self.minutes = MinuteKeeper(
+            stream.redis, f"{self.name}:{int(self.started_at * 1000)}", stream.minutes.kept_s
+        )
         self.versions: dict[str, Callable[[], str | None]] = {}
         self.tracing = open_tracing(stream.tracing, self.name)
 
@@ -133,6 +137,7 @@ def run_worker(
 
         add_replayed(worker, plan, roles)
     else:
+        worker.app.service(worker.minutes)
         _add_roles(worker, roles)
     _add_pages(worker)
     quieten_collector()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from agents.distill.pairs import Pairs
-    from agents.distill.settings import TrainSettings
+    from agents.distill.settings import Lessons
 
 __all__ = ["Batch", "Batches"]
 
@@ -67,7 +67,7 @@ class Batch:
 class Batches:
     """Draws batches from pairs."""
 
-    def __init__(self, pairs: Pairs, tokenizer: Tokenizer, settings: TrainSettings) -> None:
+    def __init__(self, pairs: Pairs, tokenizer: Tokenizer, settings: Lessons) -> None:
         self._pairs = pairs
         self._settings = settings
         self._id = {text: piece(tokenizer, text) for text in FIXED}

@@ -23,11 +23,12 @@ from agents.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["piece", "train_tokenizer", "words_only"]
+__all__ = ["counts", "joined", "piece", "train_tokenizer", "with_form", "words_only"]
 
 # Letters for the second stage, one for each token of the first: a plane of Unicode that nobody writes.
 _PRIVATE: Final = 0xF0000
 _LEAST: Final = 2
+_SPACES: Final = frozenset("\u0120\u2581")
 
 
 def train_tokenizer(phrases: Mapping[str, float], *, words: int, size: int) -> Tokenizer:
@@ -38,7 +39,7 @@ def train_tokenizer(phrases: Mapping[str, float], *, words: int, size: int) -> T
         words: Most pieces of words.
         size: Most pieces in all.
     """
-    counted = [(phrase, 1 + round(math.log2(1 + max(sold, 0.0)))) for phrase, sold in phrases.items()]
+    counted = counts(phrases)
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -50,11 +51,30 @@ def train_tokenizer(phrases: Mapping[str, float], *, words: int, size: int) -> T
     inner.train_from_iterator(
         [phrase for phrase, _ in counted], _trainer(words, pre_tokenizers.ByteLevel.alphabet())
     )
+    tokenizer = Tokenizer(joined(inner, counted, size))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return with_form(tokenizer)
+
+
+def counts(phrases: Mapping[str, float]) -> list[tuple[str, int]]:
+    """Each phrase with how often it counts: 1 + log2(1 + sold)."""
+    return [(phrase, 1 + round(math.log2(1 + max(sold, 0.0)))) for phrase, sold in phrases.items()]
+
+
+def joined(inner: Tokenizer, counted: Sequence[tuple[str, int]], size: int) -> models.BPE:
+    """The second stage: a tokenizer's pieces and, after them, what joins those that stand together in phrases.
+
+    Args:
+        inner: The tokenizer of the first stage.
+        counted: Phrases, each with how often it counts.
+        size: Most pieces in all.
+    """
     first = json.loads(inner.to_str())["model"]
     pieces = {number: piece for piece, number in first["vocab"].items()}
     texts = [
         "".join(chr(_PRIVATE + number) for number in encoding.ids)
-        for encoding in inner.encode_batch([phrase for phrase, _ in counted])
+        for encoding in inner.encode_batch([phrase for phrase, _ in counted], add_special_tokens=False)
     ]
     outer = Tokenizer(models.BPE())
     outer.train_from_iterator(
@@ -75,7 +95,12 @@ def train_tokenizer(phrases: Mapping[str, float], *, words: int, size: int) -> T
         if pair[0] + pair[1] not in vocabulary:
             vocabulary[pair[0] + pair[1]] = len(vocabulary)
             merges.append(pair)
-    return _finish(Tokenizer(models.BPE(vocab=vocabulary, merges=merges)))
+    rest = {
+        "unk_token": first["unk_token"],
+        "fuse_unk": first["fuse_unk"],
+        "byte_fallback": first["byte_fallback"],
+    }
+    return models.BPE(vocab=vocabulary, merges=merges, **{name: one for name, one in rest.items() if one})
 
 
 def piece(tokenizer: Tokenizer, text: str) -> int:
@@ -96,16 +121,15 @@ def piece(tokenizer: Tokenizer, text: str) -> int:
 def words_only(tokenizer: Tokenizer) -> Tokenizer:
     """The same tokenizer without the joining of words: the pieces of a title that nobody has seen as a whole."""
     whole: dict[str, Any] = json.loads(tokenizer.to_str())
-    # A space is the byte-level letter below; inside a word it can only come first.
+    # A space is one of the letters below, byte-level's and Gemma's; inside a word it can only come first.
     whole["model"]["merges"] = [
-        pair for pair in whole["model"]["merges"] if "\u0120" not in (pair[0] + pair[1])[1:]
+        pair for pair in whole["model"]["merges"] if not _SPACES.intersection((pair[0] + pair[1])[1:])
     ]
     return Tokenizer.from_str(json.dumps(whole))
 
 
-def _finish(tokenizer: Tokenizer) -> Tokenizer:
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
+def with_form(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer with one token for each piece of the form (`agents.distill.form`)."""
     tokenizer.add_tokens([AddedToken(text, normalized=False, special=text in (PAD, END)) for text in FIXED])
     return tokenizer
 

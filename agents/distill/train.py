@@ -15,10 +15,11 @@ from tokenizers import Tokenizer
 from torch.nn.utils import clip_grad_norm_
 
 from agents.distill.batches import Batch, Batches
+from agents.distill.course import Compact
+from agents.distill.export import CHECKPOINT
 from agents.distill.form import END, PAD, PROMPT
 from agents.distill.pairs import usual_shares
-from agents.distill.student import Bag, make_student
-from agents.distill.tokenizer import train_tokenizer
+from agents.distill.settings import TrainSettings
 from agents.distill.usual import write_usual
 from agents.errors import DistillError
 
@@ -26,12 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from agents.distill.course import Course, Stage
     from agents.distill.pairs import Pairs
-    from agents.distill.settings import TrainSettings
+    from agents.distill.settings import GemmaSettings
 
 __all__ = ["CHECKPOINT", "Progress", "train"]
-
-CHECKPOINT: Final = "checkpoint.pt"
 
 _WARM_UP: Final = 40
 _LAST_RATE: Final = 0.03
@@ -59,7 +59,11 @@ class Progress:
 
 
 def train(
-    pairs: Pairs, settings: TrainSettings, folder: Path, *, tell: Callable[[Progress], None] = lambda _: None
+    pairs: Pairs,
+    settings: TrainSettings | GemmaSettings,
+    folder: Path,
+    *,
+    tell: Callable[[Progress], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Train a student and save it: ``config.json``, ``model.safetensors``, ``tokenizer.json``, ``student.json``.
 
@@ -75,7 +79,7 @@ def train(
         raise DistillError(f"there is no device {settings.device!r} here.", way_out="Train on cpu.")
     torch.set_num_threads(settings.threads)
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(pairs, settings, folder, tell)
+    run = _Run(pairs, _course(settings), folder, tell)
     try:
         facts = run.finish()
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -83,101 +87,88 @@ def train(
             f"memory ran out while training ({error}).",
             way_out="Lower batch and warm_batch; training goes on from the last checkpoint if nothing else changes.",
         ) from error
-    write_usual(folder, pairs, newest=settings.history, seed=settings.seed)
+    write_usual(folder, pairs, newest=settings.history, seed=settings.seed, shoppers=settings.usual)
     return facts
+
+
+def _course(settings: TrainSettings | GemmaSettings) -> Course:
+    if isinstance(settings, TrainSettings):
+        return Compact(settings)
+    from agents.distill.gemma import Gemma  # noqa: PLC0415  # reads Gemma's tokenizer
+
+    return Gemma(settings)
 
 
 class _Run:
     """One training with everything that a checkpoint holds."""
 
-    def __init__(
-        self, pairs: Pairs, settings: TrainSettings, folder: Path, tell: Callable[[Progress], None]
-    ) -> None:
-        self._settings = settings
+    def __init__(self, pairs: Pairs, course: Course, folder: Path, tell: Callable[[Progress], None]) -> None:
+        self._course = course
+        self._settings = settings = course.settings
         self._folder = folder
         self._tell = tell
         self._manifest = pairs.manifest
         self._phrases = pairs.phrases
         self._usual = usual_shares(pairs).tolist()
         # What does not change the result may change between two parts of a training.
-        same = settings.model_dump(exclude={"threads", "checkpoint_s", "device"})
+        same = settings.model_dump(mode="json", exclude={"threads", "checkpoint_s", "device", "cache"})
         self._same = json.dumps([same, pairs.manifest, len(pairs)], sort_keys=True)
         saved = self._saved()
-        if saved is None:
-            sold = dict(zip(pairs.phrases, pairs.sold.tolist(), strict=True))
-            self._tokenizer = train_tokenizer(sold, words=settings.words, size=settings.vocabulary)
-        else:
-            self._tokenizer = Tokenizer.from_str(saved["tokenizer"])
+        self._tokenizer = course.tokenizer(pairs) if saved is None else Tokenizer.from_str(saved["tokenizer"])
         self._batches = Batches(pairs, self._tokenizer, settings)
-        self._vocabulary = self._tokenizer.get_vocab_size()
         self._stages: list[dict[str, Any]] = saved["stages"] if saved else []
+        self._losses: dict[str, float] = {}
         self._spent: float = saved["seconds"] if saved else 0.0
         self._began = time.process_time()
 
     def finish(self) -> dict[str, Any]:
         """Do what is left, save the student and remove the checkpoint."""
-        settings = self._settings
-        bag = None
-        if settings.warm_steps:
-            torch.manual_seed(settings.seed)
-            bag = Bag(self._vocabulary, settings.hidden).to(settings.device)
-            self._stage(
-                0, "head start", bag, bag, settings.warm_steps, settings.warm_batch, 1, settings.warm_rate
-            )
-        torch.manual_seed(settings.seed)
-        model = make_student(settings, self._tokenizer, bag).to(settings.device)
-        at = 1 if settings.warm_steps else 0
-        whole = _Whole(model)
-        self._stage(
-            at, "student", model, whole, settings.steps, settings.batch, settings.answers, settings.rate
-        )
-        return self._save(model)
+        for at, stage in enumerate(self._course.stages(self._tokenizer)):
+            self._losses[stage.name] = self._stage(at, stage)
+        return self._save(self._course.student())
 
-    def _stage(
-        self, at: int, name: str, model: Any, forward: Any, steps: int, size: int, answers: int, rate: float
-    ) -> None:
-        """Train one stage from where its checkpoint left it."""
-        decayed = [one for one in model.parameters() if one.dim() > 1]
-        rest = [one for one in model.parameters() if one.dim() <= 1]
-        groups = [{"params": decayed, "weight_decay": _DECAY}, {"params": rest, "weight_decay": 0.0}]
-        optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+    def _stage(self, at: int, stage: Stage) -> float:
+        """Train one stage from where its checkpoint left it; returns its loss."""
+        learnt = {name: one for name, one in stage.model.named_parameters() if one.requires_grad}
+        optimiser = torch.optim.AdamW(_groups(stage, learnt), lr=stage.rate, betas=(0.9, 0.98))
         random = np.random.default_rng([self._settings.seed, at])
         done, loss = 0, math.nan
         if at < len(self._stages):
             saved = self._stages[at]
-            model.load_state_dict(saved["model"])
+            stage.model.load_state_dict(saved["model"], strict=False)
             done, loss = saved["step"], saved["loss"]
-            if done < steps:
+            if done < stage.steps:
                 optimiser.load_state_dict(saved["optimiser"])
             random.bit_generator.state = saved["random"]
         else:
             self._stages.append({})
         last = time.monotonic()
-        model.train()
-        for step in range(done, steps):
+        stage.model.train()
+        for step in range(done, stage.steps):
             factor = min(1.0, (step + 1) / _WARM_UP) * (
-                _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / steps))
+                _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / stage.steps))
             )
             for group in optimiser.param_groups:
-                group["lr"] = rate * factor
-            batch = self._batches.draw(random, size, answers)
-            value = _learn(forward, batch, self._settings.device)
+                group["lr"] = stage.rate * group["share"] * factor
+            batch = self._batches.draw(random, stage.batch, stage.answers)
+            value = _learn(stage.forward, batch, self._settings.device)
             now = float(value.detach())
             if not math.isfinite(now):
                 raise DistillError(
-                    f"the loss is no number any more at step {step} of the {name}.", way_out="Lower the rate."
+                    f"the loss is no number any more at step {step} of the {stage.name}.",
+                    way_out="Lower the rate.",
                 )
             optimiser.zero_grad(set_to_none=True)
             value.backward()
-            clip_grad_norm_(model.parameters(), 1.0)
+            clip_grad_norm_(learnt.values(), 1.0)
             optimiser.step()
             loss = now if math.isnan(loss) else _SMOOTH * loss + (1 - _SMOOTH) * now
-            self._tell(Progress(name, step + 1, steps, loss, self._seconds()))
-            if step + 1 == steps or time.monotonic() - last > self._settings.checkpoint_s:
+            self._tell(Progress(stage.name, step + 1, stage.steps, loss, self._seconds()))
+            if step + 1 == stage.steps or time.monotonic() - last > self._settings.checkpoint_s:
                 # Adam's memory of a finished stage is of no use.
-                kept = {} if step + 1 == steps else optimiser.state_dict()
+                kept = {} if step + 1 == stage.steps else optimiser.state_dict()
                 self._stages[at] = {
-                    "model": model.state_dict(),
+                    "model": {name: one.detach() for name, one in learnt.items()},
                     "optimiser": kept,
                     "random": random.bit_generator.state,
                     "step": step + 1,
@@ -185,6 +176,7 @@ class _Run:
                 }
                 self._keep()
                 last = time.monotonic()
+        return loss
 
     def _seconds(self) -> float:
         return self._spent + time.process_time() - self._began
@@ -244,12 +236,12 @@ class _Run:
             ),
             encoding="utf-8",
         )
-        names = ["head start", "student"] if self._settings.warm_steps else ["student"]
         facts = {
             "prompt": PROMPT,
             "parameters": sum(one.numel() for one in model.parameters()),
-            "settings": self._settings.model_dump(exclude={"threads", "checkpoint_s"}),
-            "loss": dict(zip(names, (stage["loss"] for stage in self._stages), strict=True)),
+            "made_from": self._course.made_from,
+            "settings": self._settings.model_dump(mode="json", exclude={"threads", "checkpoint_s", "cache"}),
+            "loss": self._losses,
             "cpu_seconds": round(self._seconds(), 1),
             "pairs": self._manifest,
         }
@@ -263,17 +255,19 @@ class _Run:
         return facts
 
 
-class _Whole:
-    """The student's logits at some places only: those of all places would be most of the work."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __call__(self, ids: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        # Padding is on the right, where a causal model does not see it.
-        hidden = self._model.model(input_ids=ids, use_cache=False).last_hidden_state
-        logits: torch.Tensor = self._model.lm_head(hidden[rows, columns])
-        return logits
+def _groups(stage: Stage, learnt: dict[str, Any]) -> list[dict[str, Any]]:
+    """What learns, by whether its weights decay and at which share of the rate."""
+    embeddings = getattr(stage.model, "get_input_embeddings", None)
+    rows = embeddings().weight if embeddings is not None and stage.rows_rate != 1.0 else None
+    decayed = [one for one in learnt.values() if one.dim() > 1 and one is not rows]
+    rest = [one for one in learnt.values() if one.dim() <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": _DECAY, "share": 1.0},
+        {"params": rest, "weight_decay": 0.0, "share": 1.0},
+    ]
+    if rows is not None:
+        groups.append({"params": [rows], "weight_decay": 0.0, "share": stage.rows_rate})
+    return [group for group in groups if group["params"]]
 
 
 def _learn(forward: Any, batch: Batch, device: str) -> torch.Tensor:

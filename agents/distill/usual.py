@@ -23,20 +23,20 @@ __all__ = ["PHRASES", "write_usual"]
 PHRASES: Final = "phrases.tsv"
 """By line a phrase and its share."""
 
-_SHOPPERS: Final = 400
 _LEAST_HAD: Final = 5
 _WRITTEN: Final = 300
 _BATCH: Final = 16
 
 
-def write_usual(folder: Path, pairs: Pairs, *, newest: int, seed: int = 0) -> None:
-    """Measure a saved student on some hundred histories of its pairs, and write the shares into its folder.
+def write_usual(folder: Path, pairs: Pairs, *, newest: int, seed: int = 0, shoppers: int = 400) -> None:
+    """Measure a saved student on some histories of its pairs, and write the shares into its folder.
 
     Args:
         folder: The student; its shares so far are replaced.
         pairs: What it was trained on; histories of some titles are drawn, all where there are few.
         newest: Most titles of a history that the student reads.
         seed: Of the draw.
+        shoppers: Over how many.
 
     Raises:
         ModelError: the folder is no student.
@@ -47,8 +47,8 @@ def write_usual(folder: Path, pairs: Pairs, *, newest: int, seed: int = 0) -> No
     engine.offer(pairs.phrases)
     lengths = np.diff(pairs.starts)
     long = np.flatnonzero(lengths >= _LEAST_HAD)
-    among = long if len(long) >= _SHOPPERS else np.arange(len(pairs))
-    chosen = np.random.default_rng(seed).permutation(among)[:_SHOPPERS].tolist()
+    among = long if len(long) >= shoppers else np.arange(len(pairs))
+    chosen = np.random.default_rng(seed).permutation(among)[:shoppers].tolist()
     total = dict.fromkeys(pairs.phrases, 0.0)
     for start in range(0, len(chosen), _BATCH):
         questions = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agents.errors import LexiconError
 from agents.factors.kinds import Kind
 from agents.factors.tokens import LONGEST_TITLE, key_of, tokens
+from nearline import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -144,17 +144,13 @@ class Lexicon:
         text = json.dumps(
             {"format": _FORMAT, "titles": self.titles, "factors": rows}, ensure_ascii=False, indent=0
         )
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
+            with written_whole(path) as beside:
+                beside.write_text(text, encoding="utf-8")
         except OSError as error:
             raise LexiconError(
                 f"{path}: the lexicon cannot be written ({error}).", way_out="Choose another place."
             ) from error
-        finally:
-            beside.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> Lexicon:

@@ -12,6 +12,7 @@ import numpy as np
 from agents.errors import CalibrationError
 from agents.judge.curves import Curves, Steps
 from agents.judge.features import ANSWERABLE, GROUNDED, NEW, Measured
+from nearline import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,7 +173,11 @@ class Calibration:
         )
 
     def save(self, path: Path) -> None:
-        """Write it as JSON beside its place and put it there whole."""
+        """Write it as JSON, whole or not at all.
+
+        Raises:
+            CalibrationError: It cannot be written.
+        """
         parts = {part: getattr(self, part).to_json() for part in (*_PARTS, "whole")}
         steps = {"at": self.steps.at, "chance": self.steps.chance}
         document = {
@@ -183,9 +188,13 @@ class Calibration:
             "steps": steps,
             **parts,
         }
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
+        try:
+            with written_whole(path) as beside:
+                beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise CalibrationError(
+                f"{path} cannot be written ({error}).", way_out="Name another file."
+            ) from error
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:

@@ -5,12 +5,11 @@ For a model that follows instructions, on a server; the packaged base model is t
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 
 from agents.errors import BadAnswer, GenerationError
 from agents.profile import render, sanitise
-from agents.runtime.protocol import Request
+from agents.runtime.protocol import Request, seed_of
 from agents.structured import queries
 from agents.words import normal
 
@@ -56,7 +55,7 @@ def _request(case: Case, prompt: Prompt, deadline: float | None) -> Request:
         structure=queries(max(1, len(case.queries)), _LONGEST),
         max_tokens=24 * len(case.queries) + 8,
         temperature=0.0,
-        seed=int.from_bytes(hashlib.sha256(token.encode()).digest()[:4], "big") >> 1,
+        seed=seed_of(token),
         deadline=deadline,
     )
 

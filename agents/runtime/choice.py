@@ -45,8 +45,7 @@ def settled(settings: AgentSettings, titles: Iterable[str]) -> AgentSettings:
 
 def with_runtime(settings: AgentSettings, runtime: RuntimeKind) -> AgentSettings:
     """The settings with another runtime, and with its defaults where they say nothing else."""
-    said = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return AgentSettings.model_validate({**said, "runtime": runtime})
+    return AgentSettings.model_validate({**settings.said(), "runtime": runtime})
 
 
 def student_folder(settings: StudentSettings, titles: tuple[str, ...]) -> Path:

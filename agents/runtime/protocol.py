@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from agents.prompts import Prompt
     from agents.structured import Structure
 
-__all__ = ["Generation", "Request", "Runtime", "WritesTitles"]
+__all__ = ["Generation", "Request", "Runtime", "WritesTitles", "seed_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Request:
     seed: int
     banned: frozenset[str] = frozenset()
     deadline: float | None = None
+
+
+def seed_of(token: str) -> int:
+    """A seed of 31 bits: the same token gives the same one, whichever worker and whenever."""
+    return int.from_bytes(hashlib.sha256(token.encode()).digest()[:4], "big") >> 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,13 +97,12 @@ class Demo:
         from index.built.build import is_current  # noqa: PLC0415
         from index.built.catalog import Catalog  # noqa: PLC0415
         from index.settings import encoder_fingerprint, open_encoder  # noqa: PLC0415
-        from stream.datasets import write_catalog  # noqa: PLC0415
+        from stream.datasets import write_json_lines  # noqa: PLC0415
 
         began = time.monotonic()
         file = self._home / "demo" / f"{Path(self._dataset.name).name}.jsonl"
         if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_catalog(self._dataset, file)
+            write_json_lines(file, self._dataset.catalog())
         out = self._home / "demo" / "catalog"
         if not is_current(out, file, encoder_fingerprint(self._settings.index.encoder)):
             encoder = open_encoder(self._settings.index.encoder)

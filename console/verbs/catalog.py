@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import gzip
 import tempfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +19,20 @@ from console.errors import ConsoleError
 from console.moment import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from console.settings import Settings
     from index.built.build import BuildReport
+    from index.items.columns import Columns
     from index.living import Version
+
+ColumnNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        help="Which column is which field, such as item_id=sku or attributes=colour (repeatable); columns of the fields' own names need no saying.",
+    ),
+]
 
 app = typer.Typer(
     help="The catalogue, its versions, and changes to it.", no_args_is_help=True, rich_markup_mode=None
@@ -42,23 +52,28 @@ def build(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; the configured one if not given.")
     ] = None,
+    column: ColumnNames = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Validate items, embed their titles, build the index. Rejects are listed with line and reason."""
     from console.output import console, print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
+    from index.items.reader import source_kind  # noqa: PLC0415
     from index.settings import open_encoder  # noqa: PLC0415
-    from stream.datasets import NAMES, open_dataset, write_catalog  # noqa: PLC0415
+    from stream.datasets import NAMES, open_dataset, write_json_lines  # noqa: PLC0415
 
+    columns = _columns(column or [])
     settings = load_settings()
     target = out or settings.index.catalog
+    file = Path(source)
+    if source not in NAMES:
+        source_kind(file)  # an encoder takes seconds to open
     encoder = open_encoder(settings.index.encoder)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(source)
         if source in NAMES:
             file = Path(folder) / "catalog.jsonl"
-            write_catalog(open_dataset(source), file)
-        report = build_with_progress(file, target, encoder, quiet=as_json)
+            write_json_lines(file, open_dataset(source).catalog())
+        report = build_with_progress(file, target, encoder, columns, quiet=as_json)
     if as_json:
         print_json(report.manifest.model_dump(mode="json"))
         return
@@ -96,18 +111,24 @@ def publish(
             "--offline", help="Without a broker: workers then read all that the catalog topic holds."
         ),
     ] = False,
+    column: ColumnNames = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads for building the index.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the version as JSON.")] = False,
 ) -> None:
     """Make a new version aside and put it in force; running workers take it up without losing a request."""
     from console.output import console, print_json  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
+    from index.items.reader import source_kind  # noqa: PLC0415
     from index.living import Versions  # noqa: PLC0415
     from index.settings import open_encoder  # noqa: PLC0415
 
+    columns = _columns(column or [])
+    since = None if as_of is None else moment(as_of, "--as-of")
+    if not source.is_dir():
+        source_kind(source)
     settings = load_settings()
     versions = Versions(settings.index.catalog, settings.index.versions_kept)
-    offsets = {} if offline else _offsets(settings, as_of)
+    offsets = {} if offline else _offsets(settings, since)
     encoder = open_encoder(settings.index.encoder)
     with _telling(quiet=as_json) as told:
         made = versions.publish(
@@ -116,6 +137,7 @@ def publish(
             note=note,
             author=author or getpass.getuser(),
             offsets=offsets,
+            columns=columns,
             progress=told,
             threads=threads,
         )
@@ -180,6 +202,7 @@ def rollback(
 
     settings = load_settings()
     kept = Versions(settings.index.catalog, settings.index.versions_kept)
+    kept.look_for(number)  # an encoder takes seconds to open
     made = kept.rollback(
         number, open_encoder(settings.index.encoder), author=author or getpass.getuser(), note=note
     )
@@ -197,14 +220,10 @@ def send(
     from stream.catalog.sender import send_changes  # noqa: PLC0415
     from stream.topics import create_topics  # noqa: PLC0415
 
-    if not file.is_file():
-        raise ConsoleError(
-            f"There is no file {file}.", way_out="Name a file of changes, a JSON object a line."
-        )
+    lines = _changes(file)
     kafka = load_settings().stream.kafka
     create_topics(kafka)
-    with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
-        sent = asyncio.run(send_changes(kafka, (line.strip() for line in lines if line.strip())))
+    sent = asyncio.run(send_changes(kafka, lines))
     if as_json:
         print_json({"sent": sent, "topic": kafka.catalog_topic})
         return
@@ -220,7 +239,58 @@ def schema() -> None:
     print_json(SCHEMA)
 
 
-def _offsets(settings: Settings, as_of: str | None) -> dict[str, int]:
+def _changes(file: Path) -> list[bytes]:
+    """The lines of a file of changes, each of which is one.
+
+    Raises:
+        ConsoleError: the file cannot be read, or a line is no change; names the line.
+    """
+    from stream.catalog.record import BadChangeError, decode_changes  # noqa: PLC0415
+
+    found = []
+    number = 0
+    try:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):  # noqa: B007 - an error names it
+                if text := line.strip():
+                    decode_changes(text)
+                    found.append(text)
+    except FileNotFoundError:
+        raise ConsoleError(
+            f"There is no file {file}.", way_out="Name a file of changes, a JSON object a line."
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConsoleError(f"{file} cannot be read ({error}).", way_out="Check the file.") from error
+    except BadChangeError as error:
+        raise ConsoleError(
+            f"{file}, line {number}: {error}.",
+            way_out="Nothing was sent; `nearline catalog schema` prints the form of a change.",
+        ) from None
+    return found
+
+
+def _columns(given: Sequence[str]) -> Columns:
+    """Which column of the file is which field, from such as ``item_id=sku``."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from console.invalid import problems  # noqa: PLC0415
+    from index.items.columns import Columns  # noqa: PLC0415
+
+    named: dict[str, Any] = {}
+    for text in given:
+        field, _, name = (part.strip() for part in text.partition("="))
+        if not name:
+            raise ConsoleError(f"--column {text!r} names no column.", way_out="Write it as item_id=sku.")
+        named[field] = (*named.get(field, ()), name) if field == "attributes" else name
+    try:
+        return Columns.model_validate(named)
+    except ValidationError as error:
+        raise ConsoleError(
+            f"--column {problems(error, Columns)}.", way_out=f"Fields are {', '.join(Columns.model_fields)}."
+        ) from None
+
+
+def _offsets(settings: Settings, since: int | None) -> dict[str, int]:
     """Where the catalog topic is now, or was when the source was made."""
     from index.built.manifest import Manifest  # noqa: PLC0415
     from index.errors import CatalogError  # noqa: PLC0415
@@ -234,7 +304,6 @@ def _offsets(settings: Settings, as_of: str | None) -> dict[str, int]:
     except CatalogError:
         pass  # nothing is in force yet: the topic is looked through from its start
     create_topics(settings.stream.kafka)
-    since = None if as_of is None else moment(as_of, "--as-of")
     return asyncio.run(places(settings.stream.kafka, since=since, known=known))
 
 
@@ -248,12 +317,14 @@ def _as_data(version: Version) -> dict[str, Any]:
     }
 
 
-def build_with_progress(file: Path, out: Path, encoder: Any, *, quiet: bool = False) -> BuildReport:
+def build_with_progress(
+    file: Path, out: Path, encoder: Any, columns: Columns | None = None, *, quiet: bool = False
+) -> BuildReport:
     """Build a catalogue with a progress bar on stderr's console."""
     from index.built.build import build_catalog  # noqa: PLC0415
 
     with _telling(quiet=quiet) as told:
-        return build_catalog(file, out, encoder, progress=told)
+        return build_catalog(file, out, encoder, columns=columns, progress=told)
 
 
 @contextmanager

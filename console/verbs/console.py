@@ -31,6 +31,7 @@ def console(
     from pydantic import ValidationError  # noqa: PLC0415
 
     from console.errors import SettingsError  # noqa: PLC0415
+    from console.invalid import problems  # noqa: PLC0415
     from console.output import console as out  # noqa: PLC0415
     from console.output import set_up_logging  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
@@ -46,9 +47,9 @@ def console(
         try:
             settings.console = ConsoleSettings.model_validate({**dict(settings.console), **given})
         except ValidationError as error:
-            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise SettingsError(
-                f"The console cannot listen there: {problem}.", way_out="See docs/console.md."
+                f"The console cannot listen there: {problems(error, ConsoleSettings)}.",
+                way_out="See docs/console.md.",
             ) from error
     who = (
         "accounts of the configuration"

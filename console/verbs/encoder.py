@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.errors import ConsoleError
+from console.verbs.evaluation.options import Catalog, Events  # noqa: TC001  # typer reads the annotations at run time
 from console.verbs.evaluation.purchases import moment_of, read_purchases
 
 if TYPE_CHECKING:
@@ -39,16 +40,9 @@ def _group() -> None:
 
 @app.command()
 def train(
-    events: Annotated[
-        Path,
-        typer.Option(
-            help="Purchases: a CSV file of Online Retail, or events as .jsonl, .jsonl.gz, .parquet."
-        ),
-    ],
+    events: Events,
     out: Annotated[Path, typer.Option(help="Folder to write; replaced if it holds a trained encoder.")],
-    catalog: Annotated[
-        Path | None, typer.Option(help="Titles of the items in a file of one's own events.")
-    ] = None,
+    catalog: Catalog = None,
     variant: Annotated[
         Variant, typer.Option(help="projection (under a minute) or tower (fine-tunes the model).")
     ] = Variant.projection,

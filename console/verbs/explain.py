@@ -122,8 +122,8 @@ def print_chain(trace: Trace, chosen: list[tuple[int, dict[str, Any]]], most: in
         confidence = demand.get("confidence")
         _row(
             demands,
-            demand["query"],
-            demand["kind"],
+            _asked(demand),
+            _kind(demand),
             "" if confidence is None else f"{confidence:.2f}",
             _weight(demand.get("weight") or {}),
             ", ".join(demand["evidence"][:3]),
@@ -160,6 +160,18 @@ def print_chain(trace: Trace, chosen: list[tuple[int, dict[str, Any]]], most: in
         console.print(Text(f"... and {len(chosen) - most} more (--json shows all)."))
     stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in trace.timings_ms.items())
     console.print(Text(f"Milliseconds by stage: {stages}."))
+
+
+def _asked(demand: dict[str, Any]) -> str:
+    """A demand, with the shopper's own spelling where it was mended."""
+    own = demand.get("asked")
+    return f"{demand['query']} (asked: {own})" if own else str(demand["query"])
+
+
+def _kind(demand: dict[str, Any]) -> str:
+    """What a demand is to the shopper, with the leads under which the model wrote it."""
+    leads = demand.get("leads")
+    return f"{demand['kind']} ({', '.join(leads)})" if leads else str(demand["kind"])
 
 
 def _sum(score: float, parts: dict[str, float]) -> str:

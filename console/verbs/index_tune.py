@@ -104,7 +104,8 @@ def _array(path: Path) -> Any:
         found = np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
         raise ConsoleError(
-            f"{path} cannot be read as an array: {error}.", way_out="Save it with numpy.save."
+            f"{path} cannot be read as an array: {str(error).rstrip('.')}.",
+            way_out="Save it with numpy.save.",
         ) from error
     if found.ndim != 2 or not len(found) or found.dtype.kind != "f":
         raise ConsoleError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path  # noqa: TC003  # typer reads the annotation at run time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -50,6 +49,7 @@ def label(
     from console.settings import load_settings  # noqa: PLC0415
     from console.verbs.evaluation.labelling import labelled_set  # noqa: PLC0415
     from index.settings import open_encoder  # noqa: PLC0415
+    from stream.datasets import write_json_lines  # noqa: PLC0415
 
     settings = load_settings()
     with telling(quiet=False) as tell:
@@ -73,11 +73,7 @@ def label(
         }
         for one in made.demands
     ]
-    beside = out.with_name(f".{out.name}.new")
-    beside.write_text(
-        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
-    )
-    beside.replace(out)
+    write_json_lines(out, lines)
     console.print(f"{len(lines):,} labelled demands in {out}", markup=False)
 
 

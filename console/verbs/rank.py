@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.errors import ConsoleError
+from console.verbs.evaluation.options import Catalog, Events  # noqa: TC001  # typer reads the annotations at run time
 from console.verbs.evaluation.purchases import read_purchases
 
 if TYPE_CHECKING:
@@ -25,18 +26,11 @@ def _group() -> None:
 
 @app.command()
 def train(
-    events: Annotated[
-        Path,
-        typer.Option(
-            help="Purchases: a CSV file of Online Retail, or events as .jsonl, .jsonl.gz, .parquet."
-        ),
-    ],
+    events: Events,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; by default `ranking` in the run folder.")
     ] = None,
-    catalog: Annotated[
-        Path | None, typer.Option(help="Titles of the items in a file of one's own events.")
-    ] = None,
+    catalog: Catalog = None,
     slates: Annotated[
         Path | None,
         typer.Option(
@@ -97,37 +91,23 @@ def export(
     from console.output import console  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
 
-    if not out.name.endswith((".jsonl", ".jsonl.gz")):
-        raise ConsoleError(
-            f"{out} has another ending.", way_out="Name a file that ends in .jsonl or .jsonl.gz."
-        )
     since = None if days is None else int((time.time() - days * 86_400) * 1000)
     written = asyncio.run(_export(load_settings().stream.kafka, out, since))
     console.print(f"{written:,} records of slates written to {out}", markup=False, highlight=False)
 
 
 async def _export(kafka: KafkaSettings, out: Path, since: int | None) -> int:
-    """Write the topic's records, one a line, beside the file and put it there whole; return how many."""
-    import gzip  # noqa: PLC0415
-
+    """Write the topic's records, one a line; return how many."""
+    from stream.datasets import json_lines  # noqa: PLC0415
     from stream.recorded import RecordedTopics  # noqa: PLC0415
 
-    beside = out.with_name(f".{out.name}.new")
-    written = 0
-    try:
-        with gzip.open(beside, "wb") if out.suffix == ".gz" else beside.open("wb") as lines:
-            async with RecordedTopics(kafka, [kafka.slates_topic]) as topics:
-                parts = [tp for found in (await topics.partitions()).values() for tp in found]
-                async for read, _ in topics.read(await topics.starts(parts, since)):
-                    for record in (one for records in read.values() for one in records if one.value):
-                        lines.write(record.value + b"\n")
-                        written += 1
-        beside.replace(out)
-    except OSError as error:
-        raise ConsoleError(f"{out} cannot be written ({error}).", way_out="Name another file.") from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return written
+    with json_lines(out) as lines:
+        async with RecordedTopics(kafka, [kafka.slates_topic]) as topics:
+            parts = [tp for found in (await topics.partitions()).values() for tp in found]
+            async for read, _ in topics.read(await topics.starts(parts, since)):
+                for record in (one for records in read.values() for one in records if one.value):
+                    lines.write(record.value)
+    return lines.count
 
 
 def _train_live(slates: Path, events: Path, out: Path | None, *, as_json: bool) -> None:

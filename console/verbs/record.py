@@ -53,7 +53,15 @@ def record(
     if since is not None and last is not None:
         raise ConsoleError("--since and --last say the same.", way_out="Give one of them.")
     settings = load_settings()
-    wanted = _wanted(settings, out, topics, (since if last is None else last, until), users, sample)
+    wanted = _wanted(
+        settings,
+        out,
+        topics,
+        (since if last is None else last, until),
+        users,
+        sample,
+        "--since" if last is None else "--last",
+    )
     manifest = _record(settings, wanted, out, rules, quiet=as_json)
     if as_json:
         print_json(manifest)
@@ -68,6 +76,7 @@ def _wanted(
     between: tuple[str | None, str | None],
     users: str | None,
     sample: float,
+    option: str,
 ) -> Wanted:
     from console.moment import moment  # noqa: PLC0415
     from stream.replay.manifest import MANIFEST, Manifest  # noqa: PLC0415
@@ -84,7 +93,7 @@ def _wanted(
     prefix = settings.stream.kafka.prefix
     return Wanted(
         topics=tuple(prefix + name.strip() for name in topics.split(",") if name.strip()) if topics else None,
-        since=when(between[0], "--since", asked.since if asked else None),
+        since=when(between[0], option, asked.since if asked else None),
         until=when(between[1], "--until", asked.until if asked else None),
         users=frozenset(name.strip() for name in (users or "").split(",") if name.strip()),
         sample=sample,

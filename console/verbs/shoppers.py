@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 from pydantic import ValidationError
 
 from console.errors import ConsoleError
+from console.invalid import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +23,9 @@ __all__ = ["rule_of", "simulate"]
 def simulate(
     catalog: Annotated[
         str,
-        typer.Option(help="What can be wanted: a catalogue file, or completejourney."),
+        typer.Option(
+            help="What can be wanted: a catalogue file (.jsonl, .jsonl.gz, .parquet), or completejourney."
+        ),
     ],
     shoppers: Annotated[int, typer.Option(min=1, help="How many.")] = 1_000,
     days: Annotated[float, typer.Option(min=0.001, help="How long.")] = 28.0,
@@ -56,6 +57,7 @@ def simulate(
     from console.output import console, print_json  # noqa: PLC0415
     from console.playing import play, print_sent  # noqa: PLC0415
     from console.settings import load_settings  # noqa: PLC0415
+    from stream.datasets import write_json_lines  # noqa: PLC0415
     from stream.shoppers import Population  # noqa: PLC0415
 
     began = moment(start, "--start") if start else int(time.time() * 1000 - days * 86_400_000)
@@ -69,7 +71,7 @@ def simulate(
         _write_truth(intents, truth)
         print_sent(sent, as_json=as_json)
         return
-    count = _write(out, drawn)
+    count = write_json_lines(out, drawn)
     _write_truth(intents, truth)
     if as_json:
         print_json({"events": count, "intents": len(truth) if truth is not None else None, "file": str(out)})
@@ -102,31 +104,14 @@ def rule_of(settings: list[str]) -> ShopperRule:
     try:
         return ShopperRule.model_validate(given)
     except ValidationError as error:
-        wrong = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
         raise ConsoleError(
-            f"--set: {wrong}.", way_out=f"There are {', '.join(ShopperRule.model_fields)}."
+            f"--set {problems(error, ShopperRule)}.",
+            way_out=f"There are {', '.join(ShopperRule.model_fields)}.",
         ) from None
 
 
-def _write(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write JSON Lines, whole or not at all; return how many."""
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise ConsoleError(f"{path} is no name for JSON Lines.", way_out="End it in .jsonl or .jsonl.gz.")
-    beside = path.with_name(f".{path.name}.new")
-    count = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with gzip.open(beside, "wb", 4) if path.suffix == ".gz" else beside.open("wb") as out:
-            for count, row in enumerate(rows, 1):  # noqa: B007 - counted for the caller
-                out.write(msgspec.json.encode(row) + b"\n")
-        beside.replace(path)
-    except OSError as error:
-        raise ConsoleError(f"{path} cannot be written ({error}).", way_out="Choose another place.") from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return count
-
-
 def _write_truth(path: Path | None, truth: dict[tuple[str, int], Intent] | None) -> None:
+    from stream.datasets import write_json_lines  # noqa: PLC0415
+
     if path is not None and truth is not None:
-        _write(path, (intent.as_row() for intent in truth.values()))
+        write_json_lines(path, (intent.as_row() for intent in truth.values()))

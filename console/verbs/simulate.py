@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.errors import ConsoleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping
 
     from console.settings import Settings
     from stream.gate.rules.ruleset import RuleSet
@@ -251,27 +251,13 @@ def _catalog(settings: Settings, source: str | None) -> tuple[Mapping[str, str] 
     return catalog.category_of_item(), catalog, f"{note}."
 
 
-def _firings(path: Path | None) -> AbstractContextManager[Callable[[Firing], None] | None]:
+@contextmanager
+def _firings(path: Path | None) -> Iterator[Callable[[Firing], None] | None]:
     """Where every firing goes; nowhere without a path."""
-    from contextlib import contextmanager, nullcontext  # noqa: PLC0415
-
-    from msgspec.json import encode  # noqa: PLC0415
+    from stream.datasets import json_lines  # noqa: PLC0415
 
     if path is None:
-        return nullcontext(None)
-
-    @contextmanager
-    def writing() -> Any:
-        try:
-            with path.open("wb") as out:
-
-                def told(firing: Firing) -> None:
-                    out.write(encode(firing) + b"\n")
-
-                yield told
-        except OSError as error:
-            raise ConsoleError(
-                f"{path}: cannot be written ({error}).", way_out="Choose another place."
-            ) from error
-
-    return writing()
+        yield None
+        return
+    with json_lines(path) as out:
+        yield out.write

@@ -6,11 +6,8 @@ killed leaves the last good catalogue as it was.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
-import os
-import shutil
 import time
 import uuid
 from contextlib import contextmanager
@@ -19,7 +16,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import psutil
 import pyarrow as pa
 
 from index.built.catalog import BUILD_KEY
@@ -37,7 +33,7 @@ from index.built.manifest import (
     Manifest,
     file_sha256,
 )
-from index.built.swap import swap_folder
+from index.built.swap import whole_folder
 from index.encoders.fingerprint import same_encoder
 from index.errors import CatalogError, EncoderUnavailableError
 from index.items.columns import Columns
@@ -168,7 +164,6 @@ def build_catalog(
             },
         )
         (space / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        swap_folder(space, out)
     return BuildReport(out, manifest, tuple(taken.rejects), seconds)
 
 
@@ -268,33 +263,15 @@ def _identity(source: Path, columns: Columns, popularity: Mapping[str, float] | 
 
 @contextmanager
 def _workspace(out: Path) -> Iterator[Path]:
-    """A folder beside ``out``, gone afterwards; those that killed builds left behind are cleared away too."""
-    out = out.absolute()
+    """A folder that takes the place of ``out`` when it is filled."""
     if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
         raise CatalogError(
             f"{out} is not a catalogue and would be lost.", way_out="Name an empty or new folder."
         )
-    prefix = f".{out.name}.building-"
-    space = out.with_name(f"{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for left in out.parent.glob(f"{glob.escape(prefix)}*"):
-            if not _alive(left.name.removeprefix(prefix).partition("-")[0]):
-                shutil.rmtree(left)
-        space.mkdir()
-    except OSError as error:
-        raise CatalogError(
-            f"{out.parent} cannot be written: {error}.", way_out="Check its permissions."
-        ) from error
-    try:
-        yield space
+        with whole_folder(out) as space:
+            yield space
     except OSError as error:
         raise CatalogError(
             f"The catalogue {out} cannot be written: {error}.", way_out="Check disk and permissions."
         ) from error
-    finally:
-        shutil.rmtree(space, ignore_errors=True)
-
-
-def _alive(pid: str) -> bool:
-    return pid.isdigit() and psutil.pid_exists(int(pid))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from index.channels.sparse import sparse_rows
 from index.errors import CatalogDamagedError, CatalogError
+from nearline import written_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,16 +120,16 @@ class Neighbours:
             path: The file.
             items: The ids of the items by number; the file holds them, so that numbers mean the same again.
         """
-        beside = path.with_name(f".{path.name}.new.npz")
-        np.savez(
-            beside,
-            name=np.array(self.name),
-            partners=self.partners,
-            strengths=self.strengths,
-            half_life=np.array(np.nan if self.half_life is None else self.half_life),
-            items=np.array(items, dtype=np.str_),
-        )
-        beside.replace(path)
+        # savez gives a path without .npz another name, and a file none.
+        with written_whole(path) as beside, beside.open("wb") as file:
+            np.savez(
+                file,
+                name=np.array(self.name),
+                partners=self.partners,
+                strengths=self.strengths,
+                half_life=np.array(np.nan if self.half_life is None else self.half_life),
+                items=np.array(items, dtype=np.str_),
+            )
 
     @classmethod
     def load(cls, path: Path) -> tuple[Neighbours, tuple[str, ...]]:

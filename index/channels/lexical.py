@@ -10,6 +10,7 @@ Relevance Framework: BM25 and Beyond", 2009, as bm25s computes it when indexing.
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -41,6 +42,10 @@ B: Final = 0.75
 
 _DENSE: Final = 64
 """Items for each posting up to which scores are added up in an array over all items; beyond, sorting is quicker."""
+
+_BITS: Final = np.int64(2**31 - 1)
+_ROWS: Final = np.int64(2**32 - 1)
+_FIRST: Final = np.ones(1, dtype=np.bool_)
 
 _MOST_HELD: Final = 2_000_000
 _EACH: Final = 20
@@ -90,8 +95,10 @@ _STOPS: Final = frozenset(
 
 def words(text: str, stemmer: Any) -> list[str]:
     """The stems of a text's words, lower-case and without accents; English stop words are left out."""
-    plain = unicodedata.normalize("NFKD", text.lower())
-    bare = "".join(char for char in plain if not unicodedata.combining(char))
+    bare = text.lower()
+    if not bare.isascii():
+        plain = unicodedata.normalize("NFKD", bare)
+        bare = "".join(char for char in plain if not unicodedata.combining(char))
     found = [word for word in _WORD.findall(bare) if word not in _STOPS]
     stems: list[str] = stemmer.stemWords(found)
     return stems
@@ -115,6 +122,18 @@ class _Field:
         return self.rows[part], self.scores[part] * self.weight
 
 
+class _Scratch(threading.local):
+    """A thread's array over all items, all zero between calls: to fill a new one would cost more than a query does."""
+
+    def __init__(self) -> None:
+        self._whole = np.zeros(0)
+
+    def over(self, items: int) -> npt.NDArray[np.float64]:
+        if len(self._whole) != items:
+            self._whole = np.zeros(items)
+        return self._whole
+
+
 @dataclass(slots=True)
 class Lexical:
     """BM25 over fields; safe to share between threads after it is made.
@@ -129,6 +148,7 @@ class Lexical:
     _stemmer: Any = field(repr=False)
     _known: dict[str, _Postings] = field(default_factory=dict, repr=False)
     _held: int = 0
+    _scratch: _Scratch = field(default_factory=_Scratch, repr=False)
     name: str = "lexical"
     needs: frozenset[Need] = frozenset({"titles"})
 
@@ -167,31 +187,38 @@ class Lexical:
         rows = np.full((len(queries), depth), -1, dtype=np.int64)
         scores = np.full((len(queries), depth), -np.inf, dtype=np.float32)
         for at, query in enumerate(queries):
-            found, values = self._one(query)
-            if len(found) > depth:
-                edge = np.partition(values, len(values) - depth)[len(values) - depth]
-                near = values >= edge
-                found, values = found[near], values[near]
-            # Rows rise, so a stable sort puts equal ones in their order.
-            order = np.argsort(-values, kind="stable")[:depth]
-            rows[at, : len(order)], scores[at, : len(order)] = found[order], values[order]
+            found, values = self._one(query, depth)
+            rows[at, : len(found)], scores[at, : len(found)] = found, values
         return Scored(rows, scores)
 
-    def _one(self, query: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    def _one(self, query: str, depth: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """The ``depth`` best rows, and their scores, falling; of equal ones the first rows."""
         terms = dict.fromkeys(words(query, self._stemmer))
         per_term = [self._term(term) for term in terms] if self._fields else []
-        if not per_term:
+        many = sum(len(found) for found, _ in per_term)
+        if not many:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        if self.items <= _DENSE * sum(len(found) for found, _ in per_term):
-            whole = np.zeros(self.items)
-            for found, value in per_term:
-                whole[found] += value  # a term names an item once
-            unique = np.flatnonzero(whole)
-            return unique, whole[unique].astype(np.float32)
         rows = np.concatenate([found for found, _ in per_term])
         values = np.concatenate([value for _, value in per_term])
-        unique, place = np.unique(rows, return_inverse=True)
-        return unique, np.bincount(place, values, minlength=len(unique)).astype(np.float32)
+        if self.items <= _DENSE * many:
+            whole = self._scratch.over(self.items)
+            np.add.at(whole, rows, values)
+            parts = []
+            for found, _ in per_term:
+                parts.append(whole[found])
+                whole[found] = 0.0  # of an item that several terms name, only the first one has the sum
+            sums = np.concatenate(parts)
+        else:
+            rows, place = np.unique(rows, return_inverse=True)
+            sums = np.bincount(place, values, minlength=len(rows)).astype(np.float64, copy=False)
+        # The bits of floats from 0 rise as they do, so whole numbers order by score, then by row.
+        bits = sums.astype(np.float32).view(np.int32).astype(np.int64)
+        keys: npt.NDArray[np.int64] = (_BITS - bits << 32) | rows
+        if len(keys) > depth:
+            keys = np.partition(keys, depth)[:depth]
+        keys.sort()
+        keys = keys[: np.searchsorted(keys, _BITS << 32)]
+        return keys & _ROWS, (_BITS - (keys >> 32)).astype(np.int32).view(np.float32)
 
     def _term(self, term: str) -> _Postings:
         """The items of a term over all fields, rising, and what it adds to each; kept, as words come up again and again."""
@@ -204,14 +231,16 @@ class Lexical:
         return known
 
     def _joined(self, term: str) -> _Postings:
-        parts = [one.of(term) for one in self._fields]
+        parts = [(rows, scores) for rows, scores in (one.of(term) for one in self._fields) if len(rows)]
+        if not parts:
+            return np.empty(0, np.int64), np.empty(0)
+        if len(parts) == 1:
+            return parts[0][0], parts[0][1].astype(np.float64)
         rows = np.concatenate([found for found, _ in parts])
         values = np.concatenate([value for _, value in parts]).astype(np.float64)
-        if not len(rows):
-            return rows, values
         order = np.argsort(rows, kind="stable")
         rows, values = rows[order], values[order]
-        starts = np.flatnonzero(np.r_[True, np.diff(rows) != 0])
+        starts = np.flatnonzero(np.concatenate([_FIRST, rows[1:] != rows[:-1]]))
         most = np.maximum.reduceat(values, starts)
         return rows[starts], most + self._tie * (np.add.reduceat(values, starts) - most)
 

@@ -100,7 +100,7 @@ class _Scratch(threading.local):
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The graph. Safe to share between threads; each keeps 4 bytes a node of its own.
+    """The graph. Safe to share between threads; each keeps 4 bytes a node of its own, beside 1 of all.
 
     Attributes:
         links: The edges from items to the nodes of all paths, path after path (`Links.merged`).
@@ -112,6 +112,7 @@ class Paths:
     counts: dict[str, int]
     shares: dict[str, float]
     _scratch: _Scratch = field(repr=False, compare=False)
+    _path_of: npt.NDArray[np.uint8] = field(repr=False, compare=False)
 
     @classmethod
     def over(cls, links: Links, counts: Mapping[str, int], settings: PathSettings | None = None) -> Paths:
@@ -130,7 +131,8 @@ class Paths:
         if not total > 0:
             raise CatalogError("No path has a weight.", way_out="Weigh at least one of the paths.")
         shares = {name: weights[name] / total for name in counts}
-        return cls(links, dict(counts), shares, _Scratch(links.count))
+        path_of = np.repeat(np.arange(len(counts), dtype=np.uint8), list(counts.values()))
+        return cls(links, dict(counts), shares, _Scratch(links.count), path_of)
 
     @classmethod
     def of(cls, links: Mapping[str, Links], settings: PathSettings | None = None) -> Paths:
@@ -240,7 +242,8 @@ class Paths:
             CatalogError: As `relevance`.
         """
         heaviest = [_heaviest(history) for history in histories]
-        for known, weights in heaviest:
+        if heaviest:
+            known, weights = (np.concatenate(part) for part in zip(*heaviest, strict=True))
             self._check(known, weights, "A history")
         self._check(rows, scores, "A query")
         found = np.zeros(len(sizes))
@@ -262,7 +265,6 @@ class Paths:
         kinds, many = len(self.counts), len(sizes)
         if not many:
             return np.zeros((0, kinds))
-        ends = np.cumsum(list(self.counts.values()))
         shopper = self._scratch.met
 
         nodes, mass, begins = self.links.reach(
@@ -287,11 +289,9 @@ class Paths:
             shopper[mine] = 0.0
         shoppers = len(histories)
         group = np.repeat(np.arange(shoppers) * kinds, np.diff(of_history))
-        group += np.searchsorted(ends, nodes, side="right")
+        group += self._path_of[nodes]
         alone = np.bincount(group, mass * own, shoppers * kinds).reshape(shoppers, kinds)
-        group = np.repeat(np.arange(many) * kinds, np.diff(of_query)) + np.searchsorted(
-            ends, to, side="right"
-        )
+        group = np.repeat(np.arange(many) * kinds, np.diff(of_query)) + self._path_of[to]
         both = np.bincount(group, carried * theirs, many * kinds).reshape(many, kinds)
         relevance: npt.NDArray[np.float64] = np.divide(
             both,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from index.built.swap import swap_folder
+from index.built.swap import whole_folder
 from index.demand_weights.links import Links
 from index.demand_weights.paths import Paths
 from index.errors import CatalogDamagedError, CatalogMissingError
@@ -33,20 +32,17 @@ def save_paths(paths: Paths, directory: Path, build_id: str) -> None:
         directory: The folder; what is there is replaced.
         build_id: The build of the catalogue whose rows it is over.
     """
-    beside = directory.with_name(f".{directory.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    for part in _ARRAYS:
-        np.save(beside / f"{part}.npy", getattr(paths.links, part))
-    head = {
-        "schema": _SCHEMA,
-        "build_id": build_id,
-        "items": len(paths),
-        "edges": len(paths.links.nodes),
-        "nodes": paths.counts,
-    }
-    (beside / _HEAD).write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
-    swap_folder(beside, directory)
+    with whole_folder(directory) as beside:
+        for part in _ARRAYS:
+            np.save(beside / f"{part}.npy", getattr(paths.links, part))
+        head = {
+            "schema": _SCHEMA,
+            "build_id": build_id,
+            "items": len(paths),
+            "edges": len(paths.links.nodes),
+            "nodes": paths.counts,
+        }
+        (beside / _HEAD).write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
 
 
 def open_paths(directory: Path, build_id: str, settings: PathSettings | None = None) -> Paths:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from index.errors import CatalogError
@@ -23,7 +25,11 @@ from index.errors import CatalogError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Evidence", "Weighed", "WeightSettings", "weigh"]
+__all__ = ["Evidence", "Weighed", "WeighedAll", "WeightSettings", "weigh", "weigh_all"]
+
+Values = npt.NDArray[np.float64]
+
+_TINY: Final = 1e-300
 
 
 class WeightSettings(BaseModel):
@@ -98,7 +104,7 @@ class Evidence:
 
     Attributes:
         query: The demand's text.
-        kind: Who or what wrote it, such as ``llm``; past responses are counted by kind.
+        kind: What it is to the shopper, such as ``complement``; past responses are counted by kind.
         confidence: The model's probability of the query, 0 to 1; None if unknown.
         judged: The judge's score, 0 to 1; None if nobody judged.
         ages_days: Age in days, 0 or more, of each event that speaks for the demand.
@@ -122,12 +128,14 @@ class Evidence:
     path: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("confidence", "judged", "preference", "path"):
-            value = getattr(self, name)
+        for value in (self.confidence, self.judged, self.preference, self.path):
             if value is not None and not 0 <= value <= 1:
+                shares = ("confidence", "judged", "preference", "path")
+                name = next(one for one in shares if getattr(self, one) is value)
                 raise self._wrong(f"{name} is {value}", "a number from 0 to 1, or nothing")
-        if any(not (math.isfinite(age) and age >= 0) for age in self.ages_days):
-            raise self._wrong(f"ages_days are {self.ages_days}", "finite days of 0 or more")
+        for age in self.ages_days:
+            if not 0 <= age < math.inf:
+                raise self._wrong(f"ages_days are {self.ages_days}", "finite days of 0 or more")
         if not 0 <= self.clicked <= self.shown:
             raise self._wrong(f"{self.clicked} were clicked of {self.shown} shown", "0 <= clicked <= shown")
 
@@ -151,6 +159,21 @@ class Weighed:
     weight: float
     parts: dict[str, float]
     normaliser: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedAll:
+    """The weights of m demands of several shoppers.
+
+    Attributes:
+        weights: (m,) above 0; each shopper's average 1.
+        raw: (m,) the exponentials of the sums of the parts.
+        parts: By piece of evidence (m,), as `Weighed.parts`.
+    """
+
+    weights: Values
+    raw: Values
+    parts: dict[str, Values]
 
 
 def weigh(evidence: Sequence[Evidence], settings: WeightSettings | None = None) -> list[Weighed]:
@@ -183,70 +206,107 @@ def weigh(evidence: Sequence[Evidence], settings: WeightSettings | None = None) 
     Raises:
         CatalogError: If demands of one kind have different counts of responses.
     """
-    if not evidence:
-        return []
-    settings = settings or WeightSettings()
-    columns = {
-        "confidence": _relative([_calibrated(one.confidence, settings) for one in evidence], settings.floor),
-        "judge": _relative([one.judged for one in evidence], settings.floor),
-        "preference": _relative([one.preference for one in evidence], settings.floor),
-        "path": _relative([one.path for one in evidence], settings.floor),
-        "evidence": [math.log1p(len(one.ages_days)) for one in evidence],
-        "recency": [_recency(one.ages_days, settings.half_life_days) for one in evidence],
-        "response": _responses(evidence, settings),
-    }
-    parts = [
-        {name: getattr(settings, name) * column[at] for name, column in columns.items()}
-        for at in range(len(evidence))
-    ]
-    centre = math.fsum(sum(one.values()) for one in parts) / len(parts)
-    reach = math.log(settings.largest_ratio) / 2
-    for one in parts:
-        total = sum(one.values())
-        one["limit"] = min(max(total, centre - reach), centre + reach) - total
-    raw = [math.exp(sum(one.values())) for one in parts]
-    normaliser = len(raw) / math.fsum(raw)
+    found = weigh_all([evidence], settings)
+    normaliser = len(evidence) / max(float(found.raw.sum()), _TINY)
+    names = list(found.parts)
+    parts = zip(*(part.tolist() for part in found.parts.values()), strict=True)
     return [
-        Weighed(one.query, value * normaliser, part, normaliser)
-        for one, value, part in zip(evidence, raw, parts, strict=True)
+        Weighed(one.query, weight, dict(zip(names, mine, strict=True)), normaliser)
+        for one, weight, mine in zip(evidence, found.weights.tolist(), parts, strict=True)
     ]
 
 
-def _relative(values: Sequence[float | None], floor: float) -> list[float]:
-    logs = [None if value is None else math.log(floor + (1 - floor) * value) for value in values]
-    known = [value for value in logs if value is not None]
-    mean = math.fsum(known) / len(known) if known else 0.0
-    return [0.0 if value is None else value - mean for value in logs]
+def weigh_all(
+    groups: Sequence[Sequence[Evidence]],
+    settings: WeightSettings | None = None,
+    *,
+    preference: Values | None = None,
+    path: Values | None = None,
+) -> WeighedAll:
+    """Weigh the demands of n shoppers, each shopper's as `weigh` does.
+
+    Args:
+        groups: By shopper the demands.
+        settings: As in `weigh`.
+        preference: (m,) of all demands, shopper after shopper, in the place of what they say themselves; NaN if unknown.
+        path: As ``preference``.
+
+    Raises:
+        CatalogError: As `weigh`.
+    """
+    settings = settings or WeightSettings()
+    every = [one for group in groups for one in group]
+    shopper = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    many = len(groups)
+    confidence = _calibrated(_known([one.confidence for one in every]), settings)
+    if preference is None:
+        preference = _known([one.preference for one in every])
+    if path is None:
+        path = _known([one.path for one in every])
+    events = np.array([len(one.ages_days) for one in every], dtype=np.int64)
+    ages = np.array([age for one in every for age in one.ages_days], dtype=np.float64)
+    recent = np.exp2(-ages / settings.half_life_days)
+    mass = np.bincount(np.repeat(np.arange(len(every)), events), recent, len(every))
+    columns = {
+        "confidence": _relative(confidence, shopper, many, settings.floor),
+        "judge": _relative(_known([one.judged for one in every]), shopper, many, settings.floor),
+        "preference": _relative(preference, shopper, many, settings.floor),
+        "path": _relative(path, shopper, many, settings.floor),
+        "evidence": np.log1p(events),
+        "recency": np.log1p(mass) - np.log1p(events),
+        "response": _responses(groups, settings),
+    }
+    total = np.zeros(len(every))
+    parts: dict[str, Values] = {}
+    for name, column in columns.items():
+        parts[name] = getattr(settings, name) * column
+        total += parts[name]
+    sizes = np.maximum(np.bincount(shopper, minlength=many), 1)
+    centre = (np.bincount(shopper, total, many) / sizes)[shopper]
+    reach = math.log(settings.largest_ratio) / 2
+    parts["limit"] = np.minimum(np.maximum(total, centre - reach), centre + reach) - total
+    raw = np.exp(total + parts["limit"])
+    whole = np.maximum(np.bincount(shopper, raw, many), _TINY)
+    return WeighedAll(raw * (sizes / whole)[shopper], raw, parts)
 
 
-def _calibrated(confidence: float | None, settings: WeightSettings) -> float | None:
+def _known(values: Sequence[float | None]) -> Values:
+    """(m,) with NaN for what is unknown."""
+    return np.array(values, dtype=np.float64)
+
+
+def _relative(values: Values, shopper: npt.NDArray[np.int64], many: int, floor: float) -> Values:
+    there = ~np.isnan(values)
+    logs = np.log(floor + (1 - floor) * np.where(there, values, 1.0))
+    known = np.maximum(np.bincount(shopper[there], minlength=many), 1)
+    mean = np.bincount(shopper[there], logs[there], many) / known
+    return np.where(there, logs - mean[shopper], 0.0)
+
+
+def _calibrated(confidence: Values, settings: WeightSettings) -> Values:
     # 0 and 1 are fixed points of any calibration, and have no logit.
-    if confidence is None or confidence in {0.0, 1.0}:
-        return confidence
-    logit = math.log(confidence) - math.log1p(-confidence)
-    return _sigmoid(settings.confidence_slope * logit + settings.confidence_offset)
+    open_ = (confidence > 0) & (confidence < 1)
+    inner = np.where(open_, confidence, 0.5)
+    logit = settings.confidence_slope * (np.log(inner) - np.log1p(-inner)) + settings.confidence_offset
+    small = np.exp(-np.abs(logit))
+    return np.where(open_, np.where(logit >= 0, 1.0, small) / (1.0 + small), confidence)
 
 
-def _sigmoid(value: float) -> float:
-    if value >= 0:
-        return 1 / (1 + math.exp(-value))
-    return math.exp(value) / (1 + math.exp(value))
-
-
-def _recency(ages: Sequence[float], half_life: float) -> float:
-    mass = math.fsum(0.5 ** (age / half_life) for age in ages)
-    return math.log1p(mass) - math.log1p(len(ages))
-
-
-def _responses(evidence: Sequence[Evidence], settings: WeightSettings) -> list[float]:
-    counts: dict[str, tuple[int, int]] = {}
-    for one in evidence:
-        if counts.setdefault(one.kind, (one.shown, one.clicked)) != (one.shown, one.clicked):
-            raise CatalogError(
-                f"Demands of the kind {one.kind!r} have different counts of what was shown and clicked.",
-                way_out="Give the shopper's counts by kind.",
-            )
-    worth = settings.response_shown
-    shown, clicked = (sum(column) for column in zip(*counts.values(), strict=True))
-    usual = (clicked + worth * settings.response_rate) / (shown + worth)
-    return [math.log((one.clicked + worth * usual) / (one.shown + worth) / usual) for one in evidence]
+def _responses(groups: Sequence[Sequence[Evidence]], settings: WeightSettings) -> Values:
+    worth, rate = settings.response_shown, settings.response_rate
+    found: list[float] = []
+    for group in groups:
+        counts: dict[str, tuple[int, int]] = {}
+        for one in group:
+            if counts.setdefault(one.kind, (one.shown, one.clicked)) != (one.shown, one.clicked):
+                raise CatalogError(
+                    f"Demands of the kind {one.kind!r} have different counts of what was shown and clicked.",
+                    way_out="Give the shopper's counts by kind.",
+                )
+        shown = sum(count for count, _ in counts.values())
+        if not shown:  # and so none was clicked: all kinds are as the general rate has it
+            found += [0.0] * len(group)
+            continue
+        usual = (sum(count for _, count in counts.values()) + worth * rate) / (shown + worth)
+        found += [math.log((one.clicked + worth * usual) / (one.shown + worth) / usual) for one in group]
+    return np.array(found, dtype=np.float64)

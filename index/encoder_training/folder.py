@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
-from index.built.swap import swap_folder
+from index.built.swap import whole_folder
 from index.encoders.shop_memory import MEMORY_RECORD
 from index.errors import CatalogError
 
@@ -35,15 +34,10 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
         CatalogError: If the place holds something else, or cannot be written.
     """
     free_for_encoder(out)
-    out = out.absolute()
-    beside = out.with_name(f".{out.name}.new")
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        write(beside)
-        swap_folder(beside, out)
+        with whole_folder(out) as beside:
+            write(beside)
     except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
         raise CatalogError(
             f"{out} cannot be written ({error}).",
             way_out="Check disk and permissions, or name another folder.",

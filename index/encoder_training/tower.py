@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from index.encoder_training.mining import mine
 from index.errors import CatalogError, EncoderUnavailableError
+from nearline import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -229,9 +230,7 @@ class _Tower:
         return mine(whole, whole[: len(self.lessons.texts)], self.positives)
 
     def _save(self, work: Path, adam: Any, state: _State) -> None:
-        beside = work / f"{_STATE}.new"
         try:
-            work.mkdir(parents=True, exist_ok=True)
             content = {
                 "identity": self.identity,
                 "model": self.model.state_dict(),
@@ -241,8 +240,8 @@ class _Tower:
                 "losses": list(state.losses),
                 "cpu_s": state.cpu_s,
             }
-            self.torch.save(content, beside)
-            beside.replace(work / _STATE)
+            with written_whole(work / _STATE) as beside:
+                self.torch.save(content, beside)
         except (OSError, RuntimeError) as error:
             raise CatalogError(
                 f"The checkpoint in {work} cannot be written ({error}).",

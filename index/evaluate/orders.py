@@ -29,7 +29,9 @@ class Orders:
     rejects: Counter[str] = field(default_factory=Counter)
 
 
-def take_orders(events: Iterable[Mapping[str, Any]], items: Sequence[str] = ()) -> Orders:
+def take_orders(
+    events: Iterable[Mapping[str, Any]], items: Sequence[str] = (), *, source: str = "The log"
+) -> Orders:
     """Take the events of the type ``order``; others are passed over.
 
     An order has ``user_id`` and ``item_id`` (text), ``ts`` (UTC milliseconds), and may have ``quantity`` (1 if
@@ -38,6 +40,7 @@ def take_orders(events: Iterable[Mapping[str, Any]], items: Sequence[str] = ()) 
     Args:
         events: In any order.
         items: Items that get the first numbers, in this order.
+        source: What errors call the events.
 
     Raises:
         CatalogError: If there is no valid order.
@@ -55,7 +58,7 @@ def take_orders(events: Iterable[Mapping[str, Any]], items: Sequence[str] = ()) 
     if not lines:
         reasons = ", ".join(f"{count} with {reason}" for reason, count in rejects.most_common(3))
         raise CatalogError(
-            f"There is no valid event of the type order{f' ({reasons})' if reasons else ''}.",
+            f"{source} has no valid event of the type order{f' ({reasons})' if reasons else ''}.",
             way_out="Give orders with user_id, item_id and ts in UTC milliseconds.",
         )
     return Orders(Purchases.of(lines, items), rejects)

@@ -109,7 +109,7 @@ def take_in(
     if not taken.items:
         raise CatalogSourceError(
             _none_valid(source, taken, names),
-            way_out="Correct the file, or say which of its columns is which.",
+            way_out="Correct the file, or say which of its columns is which: `--column item_id=NAME`.",
         )
     return taken
 

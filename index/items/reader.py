@@ -83,7 +83,12 @@ def source_kind(path: Path) -> str:
         CatalogSourceError: If there is no such file, or the name has another ending.
     """
     if not path.is_file():
-        raise CatalogSourceError(f"There is no catalogue file {path}.", way_out="Check the path.")
+        what = (
+            f"{path} is a folder and no catalogue file."
+            if path.is_dir()
+            else f"There is no catalogue file {path}."
+        )
+        raise CatalogSourceError(what, way_out="Check the path.")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = bool(suffixes) and suffixes[-1] == ".gz"
     ending = (suffixes[-2] if len(suffixes) > 1 else "") if packed else (suffixes[-1] if suffixes else "")
@@ -181,6 +186,6 @@ def _parquet(path: Path) -> Iterator[Record]:
                     yield Record(number, fields)
     except pa.ArrowException as error:
         raise CatalogSourceError(
-            f"{path} is no readable Parquet file after row {number}: {str(error).splitlines()[0]}.",
+            f"{path} is no readable Parquet file after row {number}: {str(error).splitlines()[0].rstrip('.')}.",
             way_out="Write the file again.",
         ) from error

@@ -187,18 +187,26 @@ class Versions:
             EncoderMismatchError: If another encoder made it.
         """
         with self._alone():
-            if number not in self._numbers():
-                kept = ", ".join(map(str, self._numbers())) or "none"
-                raise CatalogMissingError(
-                    f"There is no version {number} of {self.home}; kept are {kept}.",
-                    way_out="`nearline catalog versions` lists them.",
-                )
+            self.look_for(number)
             place = self._place(number)
             _verify(place, encoder)
             self._keep_unversioned()
             self._enforce(number)
             self._note("rollback", number, author, note)
             return Version(number, Manifest.load(place), in_force=True)
+
+    def look_for(self, number: int) -> None:
+        """Return if a version is kept.
+
+        Raises:
+            CatalogMissingError: If it is not.
+        """
+        if number not in self._numbers():
+            kept = ", ".join(map(str, self._numbers())) or "none"
+            raise CatalogMissingError(
+                f"There is no version {number} of {self.home}; kept are {kept}.",
+                way_out="`nearline catalog versions` lists them.",
+            )
 
     def _place(self, number: int) -> Path:
         return self.folder / f"{number:06d}"

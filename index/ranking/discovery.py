@@ -80,8 +80,13 @@ def _millionths(share: float) -> int:
     return round(Fraction(share) * _PARTS)
 
 
-def due(place: int, places: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """(n,) how many of the ``places`` for discovery the first ``place`` places of slates of ``sizes`` must hold: evenly spread."""
+def due(
+    place: int | npt.NDArray[np.int64], places: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """(n,) how many of the ``places`` for discovery the first ``place`` places of slates of ``sizes`` must hold: evenly spread.
+
+    For (k, 1) numbers of first places (k, n).
+    """
     return np.where(sizes > 0, place * places // np.maximum(sizes, 1), 0)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from index.errors import CatalogDamagedError, CatalogError
 from index.ranking.diversity import broaden
 from index.ranking.features import FEATURES
+from nearline import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,14 +100,13 @@ class Ranker:
 
     def save(self, path: Path) -> None:
         """Write the model as JSON, whole or not at all."""
-        beside = path.with_name(f".{path.name}.new")
         content = {
             "rule": self.rule,
             "features": FEATURES,
             "boosters": [one.model_to_string() for one in self._boosters],
         }
-        beside.write_text(json.dumps(content), encoding="utf-8")
-        beside.replace(path)
+        with written_whole(path) as beside:
+            beside.write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Ranker:

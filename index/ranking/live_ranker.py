@@ -10,6 +10,7 @@ import numpy as np
 
 from index.errors import CatalogDamagedError, CatalogError
 from index.ranking.live import LIVE_FEATURES
+from nearline import written_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,16 +56,14 @@ class LiveRanker:
         Raises:
             CatalogError: If it cannot be written.
         """
-        beside = path.with_name(f".{path.name}.new")
         content = {
             "manifest": self.manifest,
             "features": LIVE_FEATURES,
             "booster": self.booster.model_to_string(),
         }
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-            beside.replace(path)
+            with written_whole(path) as beside:
+                beside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
         except OSError as error:
             raise CatalogError(
                 f"{path} cannot be written ({error}).", way_out="Name another folder with --out."

@@ -182,10 +182,66 @@ def arrange_all(
     """
     sizes = np.array([len(pool) for pool in pools], dtype=np.int64)
     many, widest = len(pools), int(sizes.max(initial=0))
-    # What is taken, closed by a cap or beyond a slate's candidates stands at -inf.
-    left = np.full((many, widest), -np.inf)
-    wanted = np.zeros((many, widest), dtype=bool)
+    left, wanted = _relevance(pools, sizes)
     cosine = _likeness(pools, widest, strength, floor)
+    rooms = [Room(len(pool), pool.groups, caps) for pool in pools] if caps else []
+    limit = np.minimum(np.array(limits, dtype=np.int64), sizes)
+    share = np.array(places, dtype=np.int64)
+    filled = np.zeros(many, dtype=np.int64)
+    like, value = np.zeros((many, widest)), np.empty((many, widest))
+    # Place by place, so that what each step writes lies together.
+    length = int(limit.max(initial=0))
+    at_all = np.zeros((length, many), dtype=np.int64)
+    likeness, discovery = np.zeros((length, many)), np.zeros((length, many))
+    kept = np.zeros((length, many), dtype=bool)
+    there = np.arange(length)[:, None] < limit
+    needed = due(np.arange(1, length + 1)[:, None], share, limit)
+    # Cells count through all slates: to look them up in one dimension takes half the time.
+    begin = np.arange(many) * widest
+    rows = None if cosine is None else cosine.reshape(many * widest, widest)
+    short_of = bool((share > 0).any())
+    for here in range(length):
+        now = left if here < head or rows is None else np.subtract(left, like, out=value)
+        cell = now.argmax(axis=1) + begin
+        if rooms:
+            there[here] &= now.reshape(-1)[cell] > -np.inf
+            if not there[here].any():
+                there[here:] = False
+                break
+        if short_of:
+            best = cell.copy()
+            kept[here] = _lift(now, wanted, cell, there[here] & (filled < share), filled < needed[here])
+            (lifted,) = (cell != best).nonzero()
+            if len(lifted):
+                flat = now.reshape(-1)
+                discovery[here, lifted] = flat[best[lifted]] - flat[cell[lifted]]
+            filled += kept[here]
+            short_of = bool((filled < share).any())
+        at_all[here] = cell - begin
+        if here >= head:
+            likeness[here] = like.reshape(-1)[cell]
+        left.reshape(-1)[cell] = -np.inf
+        for number, room in enumerate(rooms):
+            if there[here, number]:
+                room.take(int(at_all[here, number]))
+                left[number, : len(room.open)][~room.open] = -np.inf
+        if rows is not None:
+            np.maximum(like, rows[cell], out=like)
+    return [
+        Arranged(at_all[on, one], likeness[on, one], discovery[on, one], kept[on, one])
+        for one, on in enumerate(there.T)
+    ]
+
+
+def _relevance(
+    pools: Sequence[Pool], sizes: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """(n, widest) the relevance of each slate's candidates, and which count for discovery.
+
+    What is taken, closed by a cap or beyond a slate's candidates stands at -inf.
+    """
+    left = np.full((len(pools), int(sizes.max(initial=0))), -np.inf)
+    wanted = np.zeros(left.shape, dtype=bool)
     for number, pool in enumerate(pools):
         left[number, : len(pool)] = pool.relevance
         if pool.discovery is not None:
@@ -194,47 +250,37 @@ def arrange_all(
         raise CatalogError(
             "A candidate's relevance is no finite number.", way_out="Leave out candidates without a score."
         )
-    rooms = [Room(len(pool), pool.groups, caps) for pool in pools] if caps else []
-    limit = np.minimum(np.array(limits, dtype=np.int64), sizes)
-    share = np.array(places, dtype=np.int64)
-    every, filled = np.arange(many), np.zeros(many, dtype=np.int64)
-    like = np.zeros((many, widest))
-    length = int(limit.max(initial=0))
-    at_all = np.zeros((many, length), dtype=np.int64)
-    likeness, discovery = np.zeros((many, length)), np.zeros((many, length))
-    kept, there = np.zeros((many, length), dtype=bool), np.zeros((many, length), dtype=bool)
-    for place in range(1, length + 1):
-        value = left if place <= head else left - like
-        at = value.argmax(axis=1)
-        best = value[every, at]
-        alive = (best > -np.inf) & (place <= limit)
-        if not alive.any():
-            break
-        taken = alive & (filled < share) & wanted[every, at]
-        short = np.flatnonzero(alive & ~taken & (filled < due(place, share, limit)))
-        if len(short):
-            eligible = np.where(wanted[short], value[short], -np.inf)
-            first = eligible.argmax(axis=1)
-            some = eligible[np.arange(len(short)), first] > -np.inf
-            at[short[some]] = first[some]
-            taken[short[some]] = True
-        here = place - 1
-        at_all[:, here], there[:, here], kept[:, here] = at, alive, taken
-        discovery[:, here] = np.subtract(best, value[every, at], out=np.zeros(many), where=alive)
-        if place > head:
-            likeness[:, here] = like[every, at]
-        filled += taken
-        left[every, at] = -np.inf
-        for number, room in enumerate(rooms):
-            if alive[number]:
-                room.take(int(at[number]))
-                left[number, : len(room.open)][~room.open] = -np.inf
-        if cosine is not None:
-            np.maximum(like, cosine[every, at], out=like)
-    return [
-        Arranged(at_all[one][on], likeness[one][on], discovery[one][on], kept[one][on])
-        for one, on in enumerate(there)
-    ]
+    return left, wanted
+
+
+def _lift(
+    value: npt.NDArray[np.float64],
+    wanted: npt.NDArray[np.bool_],
+    cell: npt.NDArray[np.int64],
+    room: npt.NDArray[np.bool_],
+    due_now: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.bool_]:
+    """(n,) which slates' next place is one of those kept for discovery.
+
+    Where one is due and what comes next does not count for it, ``cell`` is set to the best that does, if any is left.
+
+    Args:
+        value: (n, widest) what the candidates left are worth.
+        wanted: (n, widest) which count for discovery.
+        cell: (n,) what comes next, counted through all slates.
+        room: (n,) which slates have places for discovery left.
+        due_now: (n,) which of them must fill one now.
+    """
+    kept = room & wanted.reshape(-1)[cell]
+    (short,) = (room & due_now & ~kept).nonzero()
+    if len(short):
+        eligible = np.where(wanted[short], value[short], -np.inf)
+        first = eligible.argmax(axis=1)
+        some = eligible[np.arange(len(short)), first] > -np.inf
+        short = short[some]
+        cell[short] = first[some] + short * value.shape[1]
+        kept[short] = True
+    return kept
 
 
 def _likeness(

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from index.built.manifest import MANIFEST, file_sha256
-from index.built.swap import swap_folder
+from index.built.swap import whole_folder
 from index.channels.behaviour import LAMBDA, Behaviour, Neighbours, gram
 from index.channels.purchases import DAY_MS, date_of
 from index.errors import CatalogDamagedError, CatalogError
@@ -78,21 +78,17 @@ class Learnt:
                 f"{directory} is there already and holds no ranking.",
                 way_out="Name another folder with --out.",
             )
-        beside = directory.with_name(f".{directory.name}.new")
         try:
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir(parents=True)
-            for rule, ranker in self.rankers.items():
-                ranker.save(beside / f"ranker-{rule}.json")
-            self.neighbours.save(beside / _NEIGHBOURS, self.items)
-            files = {one.name: file_sha256(one) for one in sorted(beside.iterdir())}
-            text = json.dumps({**self.manifest, "files": files}, indent=2, ensure_ascii=False)
-            (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
-            if live.is_file():
-                shutil.copy2(live, beside / LIVE_RANKER)
-            swap_folder(beside, directory)
+            with whole_folder(directory) as beside:
+                for rule, ranker in self.rankers.items():
+                    ranker.save(beside / f"ranker-{rule}.json")
+                self.neighbours.save(beside / _NEIGHBOURS, self.items)
+                files = {one.name: file_sha256(one) for one in sorted(beside.iterdir())}
+                text = json.dumps({**self.manifest, "files": files}, indent=2, ensure_ascii=False)
+                (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+                if live.is_file():
+                    shutil.copy2(live, beside / LIVE_RANKER)
         except OSError as error:
-            shutil.rmtree(beside, ignore_errors=True)
             raise CatalogError(
                 f"{directory} cannot be written ({error}).", way_out="Name another folder with --out."
             ) from error

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Chosen", "candidates_of"]
 
 _DIGITS: Final = 6
+_WORDS: Final = frozenset({"dense", "lexical"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +31,15 @@ class Chosen:
     """What stands in the slates of a batch, slate after slate.
 
     Attributes:
-        at: (k,) places in what was ranked.
-        ranked: (r,) of what was ranked the places in the pools.
-        parts: By name (r,) what makes up the relevance.
+        at: (k,) places in the pools.
+        parts: By name (k,) what makes up the relevance.
         likeness: (k,) what is taken off for likeness.
         discovery: (k,) what lifted it to a place kept for discovery.
-        features: (r, features) what the ranker knows; None if it is not to be told.
+        features: (k, features) what the ranker knows; None if what is for the record alone is not to be told.
         sizes: Of each slate.
     """
 
     at: npt.NDArray[np.int64]
-    ranked: npt.NDArray[np.int64]
     parts: dict[str, Values]
     likeness: Values
     discovery: Values
@@ -56,51 +55,66 @@ def candidates_of(
     queries: Sequence[Sequence[Query]],
 ) -> list[list[Candidate]]:
     """The candidates of each slate."""
-    at = chosen.ranked[chosen.at]
+    at = chosen.at
     owner = joined.owner[at]
-    rounded = {name: np.round(part[chosen.at], _DIGITS) for name, part in chosen.parts.items()}
+    rounded = {name: np.round(part, _DIGITS) for name, part in chosen.parts.items()}
     rounded["likeness"] = np.round(-chosen.likeness, _DIGITS)
     rounded["discovery"] = np.round(chosen.discovery, _DIGITS)
     score = np.zeros(len(at))
     for part in rounded.values():
         score += part
-    names = list(rounded)
     channels = _channels(joined, at, owner, rounded)
-    ranks = joined.ranks[at]
-    best = joined.shares[at].argmax(axis=1).tolist() if ranks.shape[1] else [0] * len(at)
-    rows = joined.rows[at].tolist()
-    items = catalog.item_ids(joined.rows[at])
+    ranks, shares = joined.by_query(at)
+    if not ranks.shape[1]:
+        ranks, shares = np.zeros((len(at), 1), dtype=np.int64), np.zeros((len(at), 1))
+    best = shares.argmax(axis=1)
+    asking = best.tolist()
     whose = owner.tolist()
-    features = _told(chosen)
-    source = joined.source[at].tolist()
-    made = []
-    for place, (item, total, values, channel, places) in enumerate(
-        zip(
-            items,
-            np.round(score, _DIGITS).tolist(),
-            np.stack(list(rounded.values()), axis=1).tolist(),
-            channels,
-            ranks.tolist(),
-            strict=True,
-        )
-    ):
-        mine = queries[whose[place]]
-        found = {query.text: rank for query, rank in zip(mine, places, strict=False) if rank}
-        query = mine[best[place]] if found else None
-        made.append(
-            Candidate(
-                item,
-                total,
-                query.text if query is not None else None,
-                _why(catalog, channel, rows[place], query, found, source[place], asked[whose[place]]),
-                channel,
-                found,
-                {name: value for name, value in zip(names, values, strict=True) if value},
-                features[place] if features else (),
-            )
-        )
+    where = joined.rows[at]
+    texts: list[str | None] = [None] * len(at)
+    whys = [""] * len(at)
+    rank = ranks[np.arange(len(at)), best].tolist()
+    # A query that adds most to an item has it in a list, unless none has.
+    for place, (channel, first) in enumerate(zip(channels, rank, strict=True)):
+        if first:
+            query = queries[whose[place]][asking[place]]
+            texts[place] = query.text
+            if channel in _WORDS:
+                whys[place] = query.why or f"number {first} for this query"
+    rows, source = where.tolist(), joined.source[at].tolist()
+    for place, why in enumerate(whys):
+        if not why:
+            whys[place] = _why(catalog, channels[place], rows[place], source[place], asked[whose[place]])
+    columns = (catalog.item_ids(where), np.round(score, _DIGITS).tolist(), texts, whys, channels)
+    if chosen.features is None:
+        made = list(map(Candidate, *columns))
+    else:
+        told = _recorded(chosen.features, rounded, ranks, [queries[user] for user in whose])
+        made = list(map(Candidate, *columns, *told))
     ends = np.cumsum([0, *chosen.sizes]).tolist()
     return [made[begin:end] for begin, end in pairwise(ends)]
+
+
+def _recorded(
+    features: npt.NDArray[np.float32],
+    parts: dict[str, Values],
+    ranks: npt.NDArray[np.int64],
+    queries: Sequence[Sequence[Query]],
+) -> tuple[list[dict[str, int]], list[dict[str, float]], list[tuple[float | None, ...]]]:
+    """Of each candidate what is for the record alone: its ranks by query, its parts, and what the ranker knows."""
+    names = list(parts)
+    values = np.stack(list(parts.values()), axis=1).tolist()
+    known = np.round(features.astype(np.float64), _DIGITS - 1)
+    told = known.astype(object)
+    told[np.isnan(known)] = None
+    return (
+        [
+            {query.text: rank for query, rank in zip(mine, places, strict=False) if rank}
+            for mine, places in zip(queries, ranks.tolist(), strict=True)
+        ],
+        [{name: value for name, value in zip(names, one, strict=True) if value} for one in values],
+        [tuple(one) for one in told.tolist()],
+    )
 
 
 def _channels(
@@ -117,26 +131,7 @@ def _channels(
     return cast("list[Channel]", [names[one] for one in largest.tolist()])
 
 
-def _told(chosen: Chosen) -> list[tuple[float | None, ...]]:
-    if chosen.features is None:
-        return []
-    told = np.round(chosen.features[chosen.at].astype(np.float64), _DIGITS - 1)
-    known = told.astype(object)
-    known[np.isnan(told)] = None
-    return [tuple(one) for one in known.tolist()]
-
-
-def _why(
-    catalog: Catalog,
-    channel: Channel,
-    row: int,
-    query: Query | None,
-    ranks: dict[str, int],
-    source: int,
-    asked: Asked,
-) -> str:
-    if channel in {"dense", "lexical"} and query is not None:
-        return query.why or f"number {ranks[query.text]} for this query"
+def _why(catalog: Catalog, channel: Channel, row: int, source: int, asked: Asked) -> str:
     if channel == "behaviour" and source >= 0:
         taken = catalog.row(asked.acts[source].item)
         return "goes with what you took" if taken is None else f"goes with “{catalog.short_title(taken)}”"

@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from index.built.catalog import Catalog, Rows
-    from index.encoders.encoder import Vectors
     from index.recall.memory import Memory, Nearest
     from index.recall.request import Act, Channel
 
-__all__ = ["Asked", "Batch", "Listed", "LiveChannel", "allowed", "scaled"]
+__all__ = ["Asked", "Batch", "Listed", "LiveChannel", "allowed"]
 
 Values = npt.NDArray[np.float64]
 
@@ -95,19 +94,3 @@ def allowed(catalog: Catalog, rows: Rows, excluded: Rows) -> npt.NDArray[np.bool
     """(m,) which of the rows may be shown to whom ``excluded`` is not to be shown."""
     mask = catalog.offered_mask(rows)
     return mask & ~np.isin(rows, excluded) if len(excluded) else mask
-
-
-def scaled(scores: Vectors, *, full: bool) -> Values:
-    """Scores (m,), falling, brought to 0..1 as in `index.channels.hybrid`; the last keeps a thousandth.
-
-    Args:
-        scores: Of one list.
-        full: The list is as long as was asked for, so what lies beyond its last is as good as nothing.
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    if not len(values):
-        return values
-    if full and values[-1] < values[0]:
-        values = values - values[-1]
-    values = np.maximum(values, 0.0)
-    return np.maximum(values / max(float(values[0]), 1e-12), 1e-3)

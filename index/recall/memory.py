@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     import numpy.typing as npt
 
@@ -43,6 +43,16 @@ class Recent(Generic[_T]):
                 self._held.move_to_end(key)
             return found
 
+    def get_all(self, keys: Sequence[Hashable]) -> list[_T | None]:
+        """The entries of many keys, as far as they are there."""
+        held = self._held
+        with self._lock:
+            found = [held.get(key) for key in keys]
+            for key, one in zip(keys, found, strict=True):
+                if one is not None:
+                    held.move_to_end(key)
+            return found
+
     def put(self, key: Hashable, value: _T) -> None:
         """Keep an entry, and forget the one not used for longest where there are too many."""
         with self._lock:
@@ -61,7 +71,7 @@ class Nearest:
     """
 
     scores: Vectors
-    texts: npt.NDArray[np.int64]
+    texts: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +80,19 @@ class Kept:
 
     Attributes:
         listed: The list; None where there is none.
-        looked: (m,) the rows that were looked at, rising: without any of them the list may be another.
+        looked: (m,) the rows without any of which the list may be another.
     """
 
     listed: Listed | None
-    looked: npt.NDArray[np.int32]
+    looked: Rows
 
     def holds_without(self, excluded: Rows) -> bool:
         """Whether the list is the same for whom these rows, rising, are left out."""
         if not len(excluded) or not len(self.looked):
             return True
-        at = np.searchsorted(self.looked, excluded)
-        at[at == len(self.looked)] = 0
-        return not (self.looked[at] == excluded).any()
+        at = np.searchsorted(excluded, self.looked)
+        at[at == len(excluded)] = 0
+        return not (excluded[at] == self.looked).any()
 
 
 class Memory:

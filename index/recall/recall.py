@@ -163,12 +163,12 @@ class Recall:
         other._renew()  # noqa: SLF001 - as above
         return other
 
-    def recall(self, requests: Sequence[RecallRequest], *, features: bool = True) -> RecallResult:
+    def recall(self, requests: Sequence[RecallRequest], *, record: bool = True) -> RecallResult:
         """Find the candidates of a batch of requests; each gets what it would get alone.
 
         Args:
             requests: What is asked.
-            features: Tell with each candidate what the ranker knows of it: for the record, not for the slate.
+            record: Tell with each candidate what is for the record alone and not for the slate: ranks, parts and features.
 
         Raises:
             EncoderUnavailableError: If the encoder cannot be reached.
@@ -182,7 +182,7 @@ class Recall:
         words = {one.name: one.find(batch) for one in self._words} if number else {}
         after_search = time.perf_counter()
         others = {one.name: one.find(batch) for one in self._others}
-        candidates, demands, pools = self._slated(requests, asked, merged, words, others, features=features)
+        candidates, demands, pools = self._slated(requests, asked, merged, words, others, record=record)
         done = time.perf_counter()
         return RecallResult(
             candidates,
@@ -222,7 +222,7 @@ class Recall:
         depth = max((one.depth for one in asked), default=0) if number else 0
         # What is kept serves requests that leave out a few items more.
         depth = min(-(-depth // _STEP) * _STEP, len(self.vectors))
-        found = {text: self._memory.nearest.get(text) for text in number}
+        found = dict(zip(number, self._memory.nearest.get_all(list(number)), strict=True))
         lacking = [text for text, one in found.items() if one is None or len(one.texts) < depth]
         if not lacking:
             return tuple(one for one in found.values() if one is not None), 0.0
@@ -231,7 +231,7 @@ class Recall:
         seconds = time.perf_counter() - started
         scores, texts = self.vectors.search(encoded, depth)
         for at, text in enumerate(lacking):
-            found[text] = one = Nearest(scores[at].copy(), texts[at].copy())
+            found[text] = one = Nearest(scores[at].copy(), texts[at].astype(np.int32))
             self._memory.nearest.put(text, one)
         return tuple(one for one in found.values() if one is not None), seconds
 
@@ -243,7 +243,7 @@ class Recall:
         words: Mapping[Channel, list[list[Listed]]],
         others: Mapping[Channel, list[list[Listed]]],
         *,
-        features: bool,
+        record: bool,
     ) -> tuple[list[list[Candidate]], list[dict[str, dict[str, float]]], list[dict[str, int]]]:
         """Slates, the demands' weights and the pools' sizes of all requests."""
         candidates: list[list[Candidate]] = [[] for _ in requests]
@@ -263,13 +263,17 @@ class Recall:
         mine = [asked[at] for at in some]
         by_words = {name: [lists[at] for at in some] for name, lists in words.items()}
         weights, said = demand_weights(
-            queries, by_words, self.catalog, mine, self._settings.demands, paths=self.beside.paths
+            queries,
+            by_words,
+            self.catalog,
+            mine,
+            self._settings.demands,
+            paths=self.beside.paths,
+            record=record,
         )
         by_others = {name: [lists[at] for at in some] for name, lists in others.items()}
         joined = join(by_words, by_others, weights, self._settings.weights.model_dump())
-        made = self._slates.make(
-            joined, [requests[at] for at in some], mine, queries, weights, features=features
-        )
+        made = self._slates.make(joined, [requests[at] for at in some], mine, queries, weights, record=record)
         sizes = joined.sizes.tolist()
         found = {name: count.tolist() for name, count in joined.found.items()}
         for place, at in enumerate(some):
@@ -322,9 +326,8 @@ def _merge(queries: Sequence[Query]) -> dict[str, Query]:
         text = " ".join(query.text.split())
         if text:
             known = merged.get(text)
-            merged[text] = (
-                replace(query, text=text)
-                if known is None
-                else replace(known, weight=known.weight + query.weight)
-            )
+            if known is not None:
+                merged[text] = replace(known, weight=known.weight + query.weight)
+            else:
+                merged[text] = query if query.text == text else replace(query, text=text)
     return merged

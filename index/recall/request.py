@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from index.errors import CatalogError
 
@@ -72,8 +74,7 @@ class RecallRequest:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """An item that may be shown, and why.
 
     Attributes:
@@ -82,11 +83,12 @@ class Candidate:
         query: The query that contributes most; None where no query found the item.
         why: That query's evidence, or in a few words how the item came in, by its channel.
         channel: The channel with the largest part.
-        ranks: The item's best place, from 1, in the lists of each query that found it.
+        ranks: The item's best place, from 1, in the lists of each query that found it; empty where it is not recorded.
         parts: What the score is made of: channels, then ``model`` (what the ranker says above or below them),
             ``likeness`` (taken off for being like candidates above) and ``discovery`` (what lifted it to a place kept
-            for discovery). Rounded to millionths; those that are 0 are left out.
-        features: The values of `index.ranking.live.LIVE_FEATURES`, None where unknown; empty where nothing was ranked.
+            for discovery). Rounded to millionths; those that are 0 are left out. Empty where they are not recorded.
+        features: The values of `index.ranking.live.LIVE_FEATURES`, None where unknown; empty where nothing was ranked or
+            they are not recorded.
     """
 
     item: str
@@ -94,8 +96,8 @@ class Candidate:
     query: str | None
     why: str
     channel: Channel
-    ranks: dict[str, int] = field(default_factory=dict)
-    parts: dict[str, float] = field(default_factory=dict)
+    ranks: dict[str, int] = {}
+    parts: dict[str, float] = {}
     features: tuple[float | None, ...] = ()
 
 
@@ -107,7 +109,8 @@ class RecallResult:
         candidates: For each request its candidates, best first.
         best: For each request the similarity, from -1 to 1, of the catalogue's nearest text to each of its queries:
             how well the catalogue can answer the query at all. Exclusions do not matter to it.
-        demands: For each request by query its weight and, in ``parts``, what the logarithm of the weight is made of.
+        demands: For each request by query its weight and what the logarithm of the weight is made of; empty where it is not
+            recorded.
         pools: For each request what was chosen from: candidates by channel, ``all`` together, and by reason what
             was left out.
         encode_ms: Milliseconds in the encoder, for the whole batch.

@@ -100,8 +100,8 @@ class RecallSettings(BaseModel):
         default=30.0, gt=0, description="An item is new for this many days after the shop first had it."
     )
     remembered: int = Field(
-        default=2_000,
+        default=4_000,
         ge=0,
         le=1_000_000,
-        description="Demands whose lists are kept in memory until the catalogue changes: shoppers want the same things. About 20 KB each; 0 for none.",
+        description="Demands whose lists are kept in memory until the catalogue changes: shoppers want the same things. About 11 KB each; 0 for none.",
     )

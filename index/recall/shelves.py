@@ -28,7 +28,7 @@ _CATEGORIES: Final = 20
 _ELSEWHERE: Final = 0.25
 """What a new item of another category is worth beside one of the user's first category."""
 
-_NONE: Final = np.empty(0, dtype=np.int32)
+_NONE: Final = np.empty(0, dtype=np.int64)
 _BY_PLACE: Final = np.concatenate([[0.0], 1.0 / np.arange(1, _CATEGORIES + 1)])
 
 
@@ -109,7 +109,7 @@ class PopularChannel:
                 share = liked / top if top > 0 else 1.0 / (1.0 + np.arange(len(found)))
                 rows.append(found)
                 values.append(share / (1 + place))
-        looked = np.sort(np.concatenate(rows)).astype(np.int32) if rows else _NONE
+        looked = np.concatenate(rows) if rows else _NONE
         return Kept(_best(rows, values, self.depth), looked)
 
 
@@ -157,19 +157,21 @@ class NewChannel:
             kept = allowed(catalog, rows, excluded)
             best = _best([rows[kept]], [(value * weight)[kept]], self.depth)
             # Without a row that is not in the list, the others keep their places.
-            return Kept(best, np.sort(best.rows).astype(np.int32) if best is not None else _NONE)
+            return Kept(best, best.rows if best is not None else _NONE)
 
         return [_kept(batch, self.name, asked, listed) for asked in batch.asked]
 
 
 def ages_of(catalog: Catalog, days: Days | None, rows: Rows, until: int | None = None) -> Values:
     """(m,) days since the shop first had the items, up to a day or the present one; NaN where unknown, 0 for what came after the build."""
-    ages = np.full(len(rows), np.nan)
-    if days is not None:
-        built = rows < len(days)
-        day = np.where(built, days[np.minimum(rows, len(days) - 1)], 0)
-        ages[day > 0] = np.maximum((today() if until is None else until) - day[day > 0], 0)
-    ages[catalog.is_added(rows)] = 0.0
+    added = catalog.is_added(rows)
+    if days is None:
+        return np.where(added, 0.0, np.nan)
+    day = np.where(rows < len(days), days[np.minimum(rows, len(days) - 1)], 0)
+    since = np.maximum((today() if until is None else until) - day, 0)
+    ages: Values = np.where(day > 0, since, np.nan)
+    if added.any():
+        ages[added] = 0.0
     return ages
 
 

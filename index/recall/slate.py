@@ -6,25 +6,27 @@ What is the same step for every user is done for all of them at once. A slate do
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from index.ranking.discovery import quota
 from index.ranking.live import About, live_features
-from index.ranking.slate import Pool, arrange_all, shortlist
+from index.ranking.slate import Pool, arrange_all
 from index.recall.candidates import Chosen, candidates_of
 from index.recall.coarse import coarse_parts, places_of
 from index.recall.shelves import MineCategories, ages_of
+from index.recall.shortlist import largest, within_reach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
     from index.built.catalog import Catalog, Rows
     from index.encoders.encoder import Vectors
+    from index.ranking.slate import Arranged
     from index.recall.beside import Beside
     from index.recall.channel import Asked, Values
     from index.recall.pool import Joined
@@ -64,7 +66,7 @@ class Slates:
         queries: Sequence[Sequence[Query]],
         weights: Sequence[Values],
         *,
-        features: bool = True,
+        record: bool = True,
     ) -> list[list[Candidate]]:
         """The slate of each user's pool, best first; none of an empty one.
 
@@ -74,16 +76,19 @@ class Slates:
             asked: The same in numbers.
             queries: The different queries of each user.
             weights: For each user (q,) their weights.
-            features: Tell with each candidate what the ranker knows of it.
+            record: Tell with each candidate what is for the record alone: its ranks, its parts and what the ranker knows.
         """
         if not len(joined):
             return [[] for _ in requests]
-        limits = [request.limit or self.settings.limit for request in requests]
+        limits = np.array([request.limit or self.settings.limit for request in requests], dtype=np.int64)
         share = self.settings.discovery_share
-        kept = [
-            quota(share, limit, request.user, request.version)
-            for limit, request in zip(limits, requests, strict=True)
-        ]
+        kept = np.array(
+            [
+                quota(share, limit, request.user, request.version)
+                for limit, request in zip(limits.tolist(), requests, strict=True)
+            ],
+            dtype=np.int64,
+        )
         parts = coarse_parts(joined, self.settings.weights.model_dump())
         relevance = np.zeros(len(joined))
         for part in parts.values():
@@ -93,53 +98,75 @@ class Slates:
         ages = ages_of(self.catalog, self.beside.days, joined.rows, self.day)
         # New to the shop, or of a category that the user has not touched; without any touched, none is unseen.
         wanted = (ages <= self.settings.new_days) | mine.unseen(joined.owner, codes)
-        at, bounds = _shortlists(
-            joined.bounds, relevance, wanted, [max(_FINE, 2 * one) for one in limits], kept
-        )
+        ranker, caps = self.beside.ranker, self.settings.caps.given()
+        few = np.maximum(_ARRANGED, limits)
+        most = few if ranker is None else np.maximum(_FINE, 2 * limits)
+        at = _shortlists(joined.owner, relevance, wanted, most, kept)
         # Of equal scores the first is taken, so more popular ones stand first.
         owner, rows = joined.owner[at], joined.rows[at]
-        order = np.lexsort((-self.catalog.liked(rows), -np.round(relevance[at], 9), owner))
-        at, rows = at[order], rows[order]
-        vectors = self.vectors.of(self.catalog.texts_of(rows)) if self.vectors is not None else None
-        ranker = self.beside.ranker
-        told: npt.NDArray[np.float32] | None = None
-        if features or ranker is not None:
-            told = self._features(joined, at, bounds, asked, weights, mine.weight(owner, codes[at]), vectors)
-        fine = relevance[at]
-        if ranker is not None and told is not None:
-            parts = {name: part[at] for name, part in parts.items()}
-            parts["model"] = ranker.score(told, owner) - fine
-            fine = fine + parts["model"]
-        else:
-            parts = {name: part[at] for name, part in parts.items()}
-        groups = self._groups(rows, codes[at])
-        few, ends = _shortlists(bounds, fine, wanted[at], [max(_ARRANGED, one) for one in limits], kept)
-        some = [slice(begin, end) for begin, end in pairwise(ends.tolist())]
-        arranged = arrange_all(
-            [
-                Pool(
-                    {"relevance": fine[few[one]]},
-                    None if vectors is None else vectors[few[one]],
-                    {name: group[few[one]] for name, group in groups.items()},
-                    wanted[at[few[one]]],
-                )
-                for one in some
-            ],
-            limits,
-            caps=self.settings.caps.given(),
-            places=kept,
-            strength=self.settings.diversity,
+        at = at[np.lexsort((-self.catalog.liked(rows), -np.round(relevance[at], 9), owner))]
+        fine, told = relevance[at], None
+        if ranker is not None:
+            told = self._features(joined, at, asked, weights, mine.weight(owner, codes[at]))
+            fine = ranker.score(told, owner)
+            short = _shortlists(owner, fine, wanted[at], few, kept)
+            at, told, fine = at[short], told[short], fine[short]
+        if not caps:
+            hopeful = within_reach(joined.owner[at], fine, wanted[at], limits, kept, self.settings.diversity)
+            at, fine = at[hopeful], fine[hopeful]
+            told = None if told is None else told[hopeful]
+        arranged = self._arranged(joined, at, fine, wanted, codes, limits, kept, caps)
+        bounds = np.searchsorted(joined.owner[at], np.arange(len(asked)))
+        place = np.concatenate(
+            [slate.at + begin for slate, begin in zip(arranged, bounds.tolist(), strict=True)]
         )
+        at = at[place]
+        parts = {name: part[at] for name, part in parts.items()}
+        if ranker is not None:
+            parts["model"] = fine[place] - relevance[at]
+        if told is not None:
+            told = told[place] if record else None
+        elif record:
+            told = self._features(joined, at, asked, weights, mine.weight(joined.owner[at], codes[at]))
         chosen = Chosen(
-            np.concatenate([few[one][slate.at] for one, slate in zip(some, arranged, strict=True)]),
             at,
             parts,
             np.concatenate([slate.likeness for slate in arranged]),
             np.concatenate([slate.discovery for slate in arranged]),
-            told if features else None,
+            told,
             [len(slate.at) for slate in arranged],
         )
         return candidates_of(self.catalog, joined, chosen, asked, queries)
+
+    def _arranged(
+        self,
+        joined: Joined,
+        at: npt.NDArray[np.int64],
+        fine: Values,
+        wanted: npt.NDArray[np.bool_],
+        codes: npt.NDArray[np.int64],
+        limits: npt.NDArray[np.int64],
+        kept: npt.NDArray[np.int64],
+        caps: dict[str, int],
+    ) -> list[Arranged]:
+        """The slates of candidates (k,), user after user; places count from each user's first."""
+        groups = self._groups(joined.rows[at], codes[at]) if caps else {}
+        ends = np.searchsorted(joined.owner[at], np.arange(len(limits) + 1)).tolist()
+        vectors: Iterable[Vectors | None] = repeat(None, len(limits))
+        if self.vectors is not None and self.settings.diversity > 0:
+            vectors = self.vectors.each(self.catalog.texts_of(joined.rows[at]), ends[1:])
+        pools = [
+            Pool(
+                {"relevance": fine[begin:end]},
+                mine,
+                {name: group[begin:end] for name, group in groups.items()},
+                wanted[at[begin:end]],
+            )
+            for (begin, end), mine in zip(pairwise(ends), vectors, strict=True)
+        ]
+        return arrange_all(
+            pools, limits.tolist(), caps=caps, places=kept.tolist(), strength=self.settings.diversity
+        )
 
     def _groups(self, rows: Rows, codes: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
         """The groups that caps are set for."""
@@ -158,19 +185,21 @@ class Slates:
         self,
         joined: Joined,
         at: npt.NDArray[np.int64],
-        bounds: npt.NDArray[np.int64],
         asked: Sequence[Asked],
         weights: Sequence[Values],
         category: Values,
-        vectors: Vectors | None,
     ) -> npt.NDArray[np.float32]:
+        """(k, features) what the ranker knows of items (k,), user after user, ``category`` their categories' weights."""
         rows, owner = joined.rows[at], joined.owner[at]
+        ranks, _ = joined.by_query(at)
         usual, acts = np.full(len(asked), np.nan), np.zeros(len(asked))
         likeness, taken = np.full(len(at), np.nan), np.zeros(len(at))
-        by_demand = np.zeros((len(asked), joined.ranks.shape[1]))
+        by_demand = np.zeros((len(asked), ranks.shape[1]))
+        bounds = np.searchsorted(owner, np.arange(len(asked) + 1)).tolist()
+        texts = self.catalog.texts_of(rows)
         for number, one in enumerate(asked):
             by_demand[number, : len(weights[number])] = weights[number]
-            theirs = slice(int(bounds[number]), int(bounds[number + 1]))
+            theirs = slice(bounds[number], bounds[number + 1])
             own = one.taken
             acts[number] = len(own)
             if not len(own) or theirs.start == theirs.stop:
@@ -180,8 +209,8 @@ class Slates:
             price = price[np.isfinite(price) & (price > 0)]
             if len(price):
                 usual[number] = np.median(price)
-            if vectors is not None and self.vectors is not None:
-                near = vectors[theirs] @ self.vectors.of(self.catalog.texts_of(acted)).T
+            if self.vectors is not None:
+                near = self.vectors.of(texts[theirs]) @ self.vectors.of(self.catalog.texts_of(acted)).T
                 likeness[theirs] = near.max(axis=1)
             order = np.argsort(acted)
             place = np.minimum(np.searchsorted(acted[order], rows[theirs]), len(acted) - 1)
@@ -208,24 +237,24 @@ class Slates:
         placed: dict[str, Values] = {
             name: places_of(joined, column, at) for name, column in joined.columns.items()
         }
-        return live_features(shares, placed, joined.ranks[at], by_demand[owner], about)
+        return live_features(shares, placed, ranks, by_demand[owner], about)
 
 
 def _shortlists(
-    bounds: npt.NDArray[np.int64],
+    owner: npt.NDArray[np.int64],
     relevance: Values,
     wanted: npt.NDArray[np.bool_],
-    most: Sequence[int],
-    kept: Sequence[int],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The places of each user's `shortlist`, user after user, and where each user's begin."""
-    found = []
-    starts = bounds.tolist()
-    for number, (begin, end) in enumerate(pairwise(starts)):
-        short = shortlist(relevance[begin:end], most[number], wanted[begin:end], kept[number])
-        found.append(short + begin)
-    ends = np.cumsum([0, *map(len, found)])
-    return np.concatenate(found), ends
+    most: npt.NDArray[np.int64],
+    kept: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """The places of each user's `shortlist`, user after user; of equal ones the first."""
+    chosen = largest(owner, relevance, most)
+    # What counts for discovery matters only to those whose candidates are cut.
+    cut = (np.bincount(owner, minlength=len(most)) > most) & (kept > 0)
+    if cut.any():
+        also = np.flatnonzero(wanted & cut[owner])
+        chosen[also[largest(owner[also], relevance[also], 2 * kept)]] = True
+    return np.flatnonzero(chosen)
 
 
 def _numbered(names: list[str | None]) -> npt.NDArray[np.int64]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy.typing as npt
 
     from index.encoders.encoder import Vectors
@@ -58,12 +60,26 @@ class TextVectors:
         found[new] = self.index.added[texts[new] - count]
         return found
 
+    def each(self, texts: npt.NDArray[np.int64], ends: Sequence[int]) -> Iterator[Vectors]:
+        """`of` the texts from 0 to the first end, from there to the second, and so on."""
+        known = not (texts >= len(self._kept)).any() and self._wide is not None
+        if known:
+            self._widen(texts)
+        begin = 0
+        for end in ends:
+            mine = texts[begin:end]
+            yield self._wide[mine] if known and self._wide is not None else self.of(mine)
+            begin = end
+
     def _built(self, texts: npt.NDArray[np.int64]) -> Vectors:
         if self._wide is None:
             wide: Vectors = self._kept[texts].astype(np.float32)
             return wide
+        self._widen(texts)
+        return self._wide[texts]
+
+    def _widen(self, texts: npt.NDArray[np.int64]) -> None:
         missing = texts[~self._known[texts]]
-        if len(missing):
+        if len(missing) and self._wide is not None:
             self._wide[missing] = self._kept[missing]
             self._known[missing] = True
-        return self._wide[texts]

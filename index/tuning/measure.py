@@ -104,7 +104,7 @@ def measure(
     """
     if len(queries) < CALL:
         raise CatalogError(
-            f"{len(queries)} queries are too few to measure by.", way_out=f"Give at least {CALL}."
+            f"The file has {len(queries)} queries, too few to measure by.", way_out=f"Give at least {CALL}."
         )
     truth = exact_neighbours(vectors, queries)
     with TemporaryDirectory() as scratch:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from typing import TYPE_CHECKING
 
 from index.built.manifest import MANIFEST, VECTORS, FileRecord, IndexRecord, Manifest, file_sha256
-from index.built.swap import swap_folder
+from index.built.swap import whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,9 +58,7 @@ def adopt(catalog: Path, choice: IndexChoice, index: Path) -> None:
         CatalogError: If the catalogue is damaged.
     """
     manifest = Manifest.load(catalog)
-    space = catalog.absolute().with_name(f".{catalog.name}.tuned-{uuid.uuid4().hex[:8]}")
-    space.mkdir()
-    try:
+    with whole_folder(catalog) as space:
         for name in manifest.files:
             if name != VECTORS:
                 os.link(manifest.check(catalog, name), space / name)
@@ -72,6 +69,3 @@ def adopt(catalog: Path, choice: IndexChoice, index: Path) -> None:
         record = IndexRecord(kind=choice.kind, vectors=manifest.index.vectors, choice=choice)
         tuned = manifest.model_copy(update={"index": record, "files": files})
         (space / MANIFEST).write_text(tuned.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        swap_folder(space, catalog)
-    finally:
-        shutil.rmtree(space, ignore_errors=True)

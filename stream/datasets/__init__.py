@@ -13,8 +13,6 @@ In the two shops the orders are real and the browsing before them is synthesised
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +21,7 @@ from stream.datasets.browsing import BrowsingRule
 from stream.datasets.completejourney import CompleteJourney
 from stream.datasets.errors import DatasetError
 from stream.datasets.files import SUFFIXES, FileDataset
+from stream.datasets.lines import json_lines, write_json_lines
 from stream.datasets.online_retail import OnlineRetail
 from stream.datasets.shop import OrderShop
 
@@ -40,8 +39,9 @@ __all__ = [
     "OnlineRetail",
     "OrderShop",
     "Tally",
+    "json_lines",
     "open_dataset",
-    "write_catalog",
+    "write_json_lines",
 ]
 
 NAMES = ("completejourney", "online-retail")
@@ -114,28 +114,6 @@ def open_dataset(source: str, *, file: Path | None = None, catalog: Path | None 
         f"There is no dataset named {source!r}.",
         way_out=f"Give one of {', '.join(NAMES)}, or a file that ends in .csv, .csv.gz, {', '.join(SUFFIXES)}.",
     )
-
-
-def write_catalog(dataset: Dataset, path: Path) -> int:
-    """Write a dataset's catalogue as JSON Lines and return the number of items.
-
-    The file appears whole or not at all: it is written beside ``path`` and then renamed.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    count = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8") as out:
-            for count, row in enumerate(dataset.catalog(), 1):  # noqa: B007 - counted for the caller
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
-        beside.replace(path)
-    except OSError as error:
-        raise DatasetError(
-            f"{path}: cannot be written ({error}).", way_out="Choose another place."
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return count
 
 
 def _unused(source: str, **files: Path | None) -> None:

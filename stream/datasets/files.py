@@ -52,13 +52,13 @@ class FileDataset:
 
     def __init__(self, events: Path | None = None, catalog: Path | None = None) -> None:
         for path in filter(None, (events, catalog)):
+            if not path.is_file():
+                raise DatasetError(f"{path}: there is no such file.", way_out="Check the path.")
             if not path.name.endswith(SUFFIXES):
                 raise DatasetError(
                     f"{path}: not a kind of file that can be read.",
                     way_out=f"Give a file that ends in {', '.join(SUFFIXES)}.",
                 )
-            if not path.is_file():
-                raise DatasetError(f"{path}: there is no such file.", way_out="Check the path.")
         self._events = events
         self._catalog = catalog
         self.name = str(events or catalog or "files")
@@ -159,7 +159,7 @@ def _rows(path: Path) -> Iterator[tuple[int, bytes | Event]]:
                 yield from _json_rows(lines, path)
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         raise DatasetError(
-            f"{path}: cannot be read to its end ({error}).",
+            f"{path}: cannot be read to its end ({str(error).rstrip('.')}).",
             way_out="Check that the file is whole and of the kind its name says.",
         ) from error
 

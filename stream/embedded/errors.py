@@ -2,11 +2,11 @@
 
 NearlineError
 └── EmbeddedError
-├── PartMissingError      a binary, package, java or mvn is not installed
-├── PortInUseError        a port that was asked for is taken
-├── ChildDiedError        a server or worker ended though nobody asked it to
-├── ChildNotReadyError    a server runs but does not answer in time
-└── StackRunningError     a stack already runs in this run directory
+    ├── PartMissingError      a binary, package, java or mvn is not installed
+    ├── PortInUseError        a port that was asked for is taken
+    ├── ChildDiedError        a server or worker ended though nobody asked it to
+    ├── ChildNotReadyError    a server runs but does not answer in time
+    └── StackRunningError     a stack already runs in this run directory
 """
 
 from __future__ import annotations

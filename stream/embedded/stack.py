@@ -103,14 +103,21 @@ class EmbeddedStack:
         """Start both servers and return once both answer.
 
         Raises:
+            EmbeddedError: ``run_dir`` cannot be written.
             StackRunningError: a stack already runs in ``run_dir``.
             PortInUseError: a port that was asked for is taken.
             PartMissingError: a package, java or mvn is missing.
             ChildDiedError: a server ended while starting; its last log lines are in the message.
             ChildNotReadyError: a server did not answer in time.
         """
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        try:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+        except OSError as error:
+            msg = f"{self.run_dir} cannot be written ({error})."
+            raise EmbeddedError(
+                msg, way_out="Start in a folder of your own, or name another in `run` (NEARLINE_RUN)."
+            ) from error
         try:
             free = free_ports(2)
             redis_port = free[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import datetime  # pydantic resolves the annotation at run time
 from pathlib import Path
 from typing import Literal, Self
@@ -11,6 +9,7 @@ from typing import Literal, Self
 import psutil
 from pydantic import BaseModel, Field, ValidationError
 
+from nearline import written_whole
 from stream.embedded.errors import EmbeddedError
 
 __all__ = [
@@ -99,10 +98,8 @@ def read_state(run_dir: Path) -> StackState | None:
 
 def write_state(run_dir: Path, state: StackState) -> None:
     """Write ``run_dir/stack.json`` so that a reader sees the old one or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=run_dir, prefix=STATE_FILE)
-    with os.fdopen(handle, "w") as stream:
-        stream.write(state.model_dump_json(indent=2) + "\n")
-    Path(temporary).replace(run_dir / STATE_FILE)
+    with written_whole(run_dir / STATE_FILE) as beside:
+        beside.write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def forget_state(run_dir: Path) -> None:

@@ -110,7 +110,9 @@ class GateRole(Role):
         )
         worker.readiness["gate"] = self.source.assigned.is_set
         worker.statistics["gate"] = self._statistics
-        worker.metrics.add("gate", GateReadings(self.agent, self.source, self.rules))
+        readings = GateReadings(self.agent, self.source, self.rules)
+        worker.metrics.add("gate", readings)
+        worker.minutes.add(readings.by_minute)
         worker.versions["rules"] = lambda: self.rules.newest.version
         await self.add_runtime_dependency(self.source)
 

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from agents.shopper import Shopper
     from agents.trends import Trend
     from index.built.catalog import Catalog
+    from index.channels.behaviour import Neighbours
     from index.recall import Recall
+    from stream.infer.wording import PortraitWords
     from stream.judging import HasNow
 
-__all__ = ["LivingBackgrounds", "living_backgrounds", "wanted_by_the_like"]
+__all__ = ["LivingBackgrounds", "living_backgrounds", "partners_of", "wanted_by_the_like"]
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +83,15 @@ class LivingBackgrounds:
         self._remember = remember
         self._shop = self._of(recall.now)
         self._portraits: OrderedDict[str, Portrait] = OrderedDict()
+        self._words: PortraitWords | None = None
 
     def follow(self, recall: HasNow) -> None:
         """Go by another catalogue from now on: the living one, once it is there."""
         self._recall = recall
+
+    def word_by(self, words: PortraitWords) -> None:
+        """Have a language model word the portraits from now on, beside serving."""
+        self._words = words
 
     def __call__(self, shoppers: Sequence[Shopper]) -> list[Shopper]:
         """The shoppers, each with a background; some milliseconds each, and a second where the build is new."""
@@ -104,6 +111,9 @@ class LivingBackgrounds:
         except HistoryError as error:
             log.warning("%s goes without a background: %s", shopper.user_id, error)
             return shopper
+        if self._words is not None and background.portrait is not None and background.portrait.lines:
+            worded = self._words.of(shopper.user_id, background.portrait)
+            background = replace(background, portrait=worded)
         if background.portrait is not None and self._remember:
             self._portraits[shopper.user_id] = background.portrait
             self._portraits.move_to_end(shopper.user_id)
@@ -138,7 +148,7 @@ def living_backgrounds(
     told = settings.background.told
     if told is Told.NEVER or settings.runtime is RuntimeKind.STUDENT or settings.prompt == OF_STUDENTS:
         return None  # what students read has no place for it
-    if told is Told.AUTO and settings.runtime is not RuntimeKind.SERVER:
+    if told is Told.AUTO and settings.runtime is not RuntimeKind.SERVER and not settings.leads:
         return None
     began = time.perf_counter()
     made = LivingBackgrounds(settings, recall, _mined(settings, recall), remember=remember)
@@ -156,6 +166,34 @@ def wanted_by_the_like(now: Recall, number: Mapping[str, int], shopper: Shopper)
         return []
     neighbours, items = learnt
     own = list(dict.fromkeys(number[act.item_id] for act in shopper.recent if act.item_id in number))
+    wanted = []
+    for partner, speakers, weight in partners_of(neighbours, own):
+        row = catalog.row(items[partner])
+        if row is not None:
+            wanted.append(
+                Wanted(
+                    catalog.short_title(row),
+                    catalog.category(row),
+                    max(_SPEAKERS, speakers),
+                    weight,
+                    catalog.brand(row) or "",
+                )
+            )
+    return wanted
+
+
+def partners_of(
+    neighbours: Neighbours, own: Sequence[int], most: int = _WANTED
+) -> list[tuple[int, int, float]]:
+    """The items that others took beside a shopper's own, as (number, how many of the own speak for it, weight; 1 for the most).
+
+    At least two of the shopper's own must speak for an item, or the one that there is.
+
+    Args:
+        neighbours: The item-to-item weights.
+        own: Numbers of the shopper's items, each once.
+        most: How many at most.
+    """
     if not own:
         return []
     partners, strengths = neighbours.partners[own], neighbours.strengths[own]
@@ -164,21 +202,8 @@ def wanted_by_the_like(now: Recall, number: Mapping[str, int], shopper: Shopper)
     weights = np.bincount(place, strengths[speaking], minlength=len(found))
     speakers = np.bincount(place, minlength=len(found))
     fit = ~np.isin(found, own) & (speakers >= min(_SPEAKERS, len(own)))
-    order = [at for at in np.argsort(-weights, kind="stable").tolist() if fit[at]][:_WANTED]
-    wanted = []
-    for at in order:
-        row = catalog.row(items[int(found[at])])
-        if row is not None:
-            wanted.append(
-                Wanted(
-                    catalog.short_title(row),
-                    catalog.category(row),
-                    max(_SPEAKERS, int(speakers[at])),
-                    float(weights[at] / weights[order[0]]),
-                    catalog.brand(row) or "",
-                )
-            )
-    return wanted
+    order = [at for at in np.argsort(-weights, kind="stable").tolist() if fit[at]][:most]
+    return [(int(found[at]), int(speakers[at]), float(weights[at] / weights[order[0]])) for at in order]
 
 
 def _described(catalog: Catalog) -> Iterator[Described]:

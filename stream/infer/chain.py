@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from agents.demand import Demand, DemandSet
-    from agents.shopper import Shopper
+    from agents.shopper import Act, Shopper
     from index.built.catalog import Catalog
     from index.recall import Candidate
     from stream.triggers import Trigger
@@ -111,7 +111,7 @@ def chain_of(
             {
                 "item": candidate.item,
                 "title": _title(catalog, candidate.item),
-                "score": round(float(candidate.score), 6),
+                "score": shown.score,
                 "query": candidate.query or "",
                 "why": candidate.why,
                 "channel": candidate.channel,
@@ -119,7 +119,7 @@ def chain_of(
                 "parts": candidate.parts,
                 "features": candidate.features,
             }
-            for candidate in chosen.candidates
+            for candidate, shown in zip(chosen.candidates, slate.candidates, strict=True)
         ],
         features=list(LIVE_FEATURES),
         pool=chosen.pool,
@@ -144,14 +144,30 @@ _AFTER = {
 }
 
 
-def why_of(demand: Demand, shopper: Shopper) -> str:
-    """In words why a demand is there: the act that supports it."""
-    acts = {act.event_id: act for act in shopper.recent}
+_KNOWN = {
+    "preference:long": "because you often choose “{}”",
+    "preference:recent": "because you lately looked for “{}”",
+    "preference:potential": "because others like you came to want “{}”",
+    "trend": "because many ask for “{}” now",
+}
+
+
+def why_of(demand: Demand, acts: Mapping[str, Act]) -> str:
+    """In words why a demand is there: the act that supports it, else what is known of the shopper.
+
+    Args:
+        demand: the demand.
+        acts: what the shopper did lately, by the events' ids.
+    """
     for event_id in demand.evidence:
         act = acts.get(event_id)
         if act is not None and act.type in _AFTER:
             return f"after {_AFTER[act.type]} “{act.text}”"
-    return "after what you did lately" if shopper.recent else "popular in your categories"
+    for fact in demand.evidence:
+        for known, words in _KNOWN.items():
+            if fact.startswith(f"{known}:"):
+                return words.format(fact.rpartition(":")[2])
+    return "after what you did lately" if acts else "popular in your categories"
 
 
 def superseded_record(trigger: Trigger, by_version: int) -> bytes:
@@ -171,7 +187,7 @@ def _without_slate(trigger: Trigger, outcome: Outcome, **more: object) -> bytes:
 
 def demands_json(demands: DemandSet) -> bytes:
     """The demands as the ladder's cache keeps them."""
-    return msgspec.json.encode([asdict(demand) for demand in demands.demands])
+    return msgspec.json.encode(demands.demands)
 
 
 def _title(catalog: Catalog, item: str) -> str:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 
 _SAID = 2.0
 """What a shopper says in this visit counts as so many demands that are inferred (`nearline eval intents`)."""
+
+_read_demands = msgspec.json.Decoder(tuple[Demand, ...]).decode
 
 _Record: TypeAlias = "tuple[str, bytes] | tuple[str, bytes, Headers]"  # user, value, headers
 
@@ -215,7 +217,7 @@ class Pipeline:
         self.outcomes[outcome] += 1
         if new:
             self.rungs[trace.rung] = self.rungs.get(trace.rung, 0) + 1
-            self.tally.served(trace, demands.timings_ms)
+            self.tally.served(trace, demands.timings_ms, self._categories(trace))
             for candidate in trace.candidates:
                 channel = candidate["channel"]
                 self.positions[channel] = self.positions.get(channel, 0) + 1
@@ -223,6 +225,12 @@ class Pipeline:
         if self._tracing is None or thought.traced is None:
             return record
         return *record, self._tracing.slate(thought, trace, demands.timings_ms, at)
+
+    def _categories(self, trace: Trace) -> list[str]:
+        """The category of each place, of the items that are still there."""
+        catalog = self._recall.now.catalog
+        rows = (catalog.row(candidate["item"]) for candidate in trace.candidates)
+        return [catalog.category(row) for row in rows if row is not None]
 
     def _recalled(self, recall: Recall, thoughts: list[Thought], sets: list[DemandSet]) -> RecallResult:
         """Candidates for every thought; popular ones where the encoder does not answer."""
@@ -274,19 +282,23 @@ def _by_age(other: Received | None, one: Received) -> tuple[Received | None, Rec
 def request_of(thought: Thought, demands: DemandSet, bought_days: int) -> RecallRequest:
     """What recall is asked for a shopper; what they bought within ``bought_days`` is left out."""
     trigger = thought.trigger
+    acts = {act.event_id: act for act in thought.shopper.recent}
+    moments = {recent.event_id: recent.ts for recent in trigger.recent}
     return RecallRequest(
         queries=tuple(
-            Query(
-                d.query,
-                _SAID if d.kind == EXPLICIT else 1.0,
-                why_of(d, thought.shopper),
-                evidence_of(d, trigger),
-            )
-            for d in demands.demands
+            [
+                Query(
+                    demand.query,
+                    _SAID if demand.kind == EXPLICIT else 1.0,
+                    why_of(demand, acts),
+                    evidence_of(demand, trigger.ts, moments),
+                )
+                for demand in demands.demands
+            ]
         ),
         exclude=bought_items(trigger, bought_days),
         categories=thought.shopper.categories,
-        acts=tuple(Act(item, weight) for item, weight in taken_items(trigger).items()),
+        acts=tuple([Act(item, weight) for item, weight in taken_items(trigger).items()]),
         user=trigger.user,
         version=trigger.seq,
     )
@@ -297,7 +309,6 @@ def read_demands(data: bytes | None) -> tuple[Demand, ...]:
     if data is None:
         return ()
     try:
-        entries: list[dict[str, Any]] = msgspec.json.decode(data, type=list[dict[str, Any]])
-        return tuple(Demand(**{**entry, "evidence": tuple(entry["evidence"])}) for entry in entries)
-    except (msgspec.DecodeError, TypeError, KeyError):
+        return _read_demands(data)
+    except msgspec.DecodeError:
         return ()

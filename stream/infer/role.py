@@ -21,7 +21,9 @@ from stream.catalog.service import LivingCatalog
 from stream.infer.background import LivingBackgrounds, living_backgrounds
 from stream.infer.pipeline import Pipeline
 from stream.infer.source import TriggerSource
+from stream.infer.spelling import LivingSpelling, living_spelling
 from stream.infer.titles import TitlesKept
+from stream.infer.wording import PortraitWords, portrait_words
 from stream.judging import LivingJudge
 from stream.metrics.infer import InferReadings
 from stream.redis_client import patiently
@@ -42,6 +44,7 @@ _POPULAR_ITEMS = 50
 _POPULAR_S = 5.0
 _TITLES_S = 1.0
 _FIRST_S = 3.0
+_WORDS_S = 0.5
 _WARMED = 512
 _WARMED_AT_ONCE = 16
 
@@ -61,12 +64,15 @@ def add_infer(worker: Worker) -> None:
     recall = open_recall(worker.index)
     judge = LivingJudge(agents.judge, recall) if agents.judge.enabled else None
     background = living_backgrounds(agents, recall)
-    ladder = Ladder(runtime, agents, judge=judge, background=background)
+    spelling = living_spelling(agents, recall)
+    ladder = Ladder(
+        runtime, agents, judge=judge, background=background, mend=spelling.mend if spelling else None
+    )
     log.info(
         "catalogue of %d items and models loaded in %.1f s", len(recall.catalog), time.perf_counter() - began
     )
     channel = worker.app.channel(maxsize=1)
-    followers = [one for one in (judge, background) if one is not None]
+    followers = [one for one in (judge, background, spelling) if one is not None]
     role = InferRole(worker, recall, ladder, followers, channel)
     worker.app.service(role)
 
@@ -90,13 +96,14 @@ class InferRole(Role):
 
     pipeline: Pipeline
     source: TriggerSource
+    _words: PortraitWords | None = None
 
     def __init__(
         self,
         worker: Worker,
         recall: Recall,
         ladder: Ladder,
-        followers: Sequence[LivingJudge | LivingBackgrounds],
+        followers: Sequence[LivingJudge | LivingBackgrounds | LivingSpelling],
         channel: Any,
     ) -> None:
         super().__init__(worker, channel, "nearline-infer")
@@ -125,6 +132,7 @@ class InferRole(Role):
         for follower in self._followers:
             follower.follow(self.living)
         await self.add_runtime_dependency(self.living)
+        self._words = self._worded()
         await self._publish_popular()
         self.pipeline = Pipeline(
             self._ladder,
@@ -139,7 +147,9 @@ class InferRole(Role):
         self.source = TriggerSource(self._emit, worker.fail, stream.kafka, stream.infer)
         worker.readiness["infer"] = self.source.assigned.is_set
         worker.statistics["infer"] = self._statistics
-        worker.metrics.add("infer", InferReadings(self.pipeline, self.source, self.living, self._ladder))
+        readings = InferReadings(self.pipeline, self.source, self.living, self._ladder)
+        worker.metrics.add("infer", readings)
+        worker.minutes.add(readings.by_minute)
         worker.versions["index"] = self._index_version
         worker.versions["model"] = lambda: self._ladder.runtime.model
         worker.versions["prompt"] = lambda: self._ladder.prompt.version
@@ -148,7 +158,22 @@ class InferRole(Role):
     async def on_shutdown(self) -> None:
         """Disconnect, after the source has let its batch finish."""
         await self._ladder.runtime.close()
+        if self._words is not None:
+            await self._words.close()
         await super().on_shutdown()
+
+    def _worded(self) -> PortraitWords | None:
+        """The words of portraits, where they are on and the model is told portraits at all."""
+        agents, stream = self._worker.agents, self._worker.stream
+        told = next((one for one in self._followers if isinstance(one, LivingBackgrounds)), None)
+        if agents.wording.enabled and told is None:
+            log.warning("agents.wording is on, but the model is told no portraits: none are worded.")
+        if told is None:
+            return None
+        words = portrait_words(agents, self.redis, stream.redis.prefix, stream.slates.cached_demands_ttl_s)
+        if words is not None:
+            told.word_by(words)
+        return words
 
     def _statistics(self) -> dict[str, Any]:
         return {
@@ -159,6 +184,7 @@ class InferRole(Role):
             "lag": self.source.lag,
             "items": len(self.living.now.catalog),
             "catalog": self.living.statistics(),
+            **({"portraits": dict(self._words.counts)} if self._words is not None else {}),
         }
 
     def _index_version(self) -> str:
@@ -179,8 +205,15 @@ class InferRole(Role):
                 await patiently("writing popular items", self._publish_popular)
 
     @Service.task  # type: ignore[untyped-decorator]
+    async def _word_portraits(self) -> None:
+        """Word portraits while there are any that wait."""
+        while self._words is not None and not self.should_stop:
+            if not await patiently("keeping the words of portraits", self._words.step):
+                await self.sleep(_WORDS_S)
+
+    @Service.task  # type: ignore[untyped-decorator]
     async def _keep_titles(self) -> None:
-        """Tell the model which titles the catalogue has gained and lost."""
+        """Tell the model which titles the catalogue has gained and lost, and the spelling which words."""
         runtime = self._ladder.runtime
         await self.sleep(_FIRST_S)  # the first slate has the machine to itself
         if isinstance(runtime, WritesTitles):
@@ -188,6 +221,9 @@ class InferRole(Role):
         kept = TitlesKept(runtime, self.living)
         while not self.should_stop:
             await kept.keep()
+            for follower in self._followers:
+                if isinstance(follower, LivingSpelling) and follower.stale:
+                    await asyncio.to_thread(follower.refresh)
             await self.sleep(_TITLES_S)
 
     async def _embed_beforehand(self, usual: list[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from agents.shopper import Act, LedgerLine, Shopper
 from stream.gate.state.ledger import DAY_MS
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from stream.gate.state.recent import Recent
     from stream.triggers import Trigger
 
-__all__ = ["Titles", "bought_items", "categories_by_weight", "shopper_of", "taken_items"]
+__all__ = ["Labels", "Titles", "Told", "bought_items", "categories_by_weight", "shopper_of", "taken_items"]
 
 # How much an act says of what a shopper wants next; an impression is what we showed, not a wish.
 _WEIGHTS = {
@@ -29,6 +30,8 @@ _WEIGHTS = {
 }
 _HALF_LIFE_DAYS = 7.0
 """Age at which an act says half of what it said: a week ago a shopper had other plans."""
+_LABELS = 100_000
+"""So many items are remembered; of the shops that have more, most events are about few."""
 _FIRST_MONDAY = date(1969, 12, 29)  # of week 0 in stream.gate.state.activity.week_of
 
 
@@ -45,12 +48,44 @@ class Titles(Protocol):
         """The item's category."""
 
 
-def shopper_of(trigger: Trigger, titles: Titles, cached: tuple[Demand, ...] = ()) -> Shopper:
-    """The shopper as the trigger shows them, item ids replaced by titles."""
-    acts = [act for recent in trigger.recent if (act := _act(recent, titles)) is not None]
+class Told(NamedTuple):
+    """What a catalogue says of an item: its row, its title shortened for prompts, and its category."""
+
+    row: int
+    title: str
+    category: str
+
+
+class Labels(dict[str, Told | None]):
+    """What a catalogue says of items by their ids, each looked up once; None for an item that it does not have.
+
+    Args:
+        titles: the catalogue, in one state.
+    """
+
+    def __init__(self, titles: Titles) -> None:
+        super().__init__()
+        self._titles = titles
+
+    def __missing__(self, item: str) -> Told | None:
+        titles = self._titles
+        row = titles.row(item) if item else None
+        told = Told(row, titles.short_title(row), titles.category(row)) if row is not None else None
+        if len(self) < _LABELS:
+            self[item] = told
+        return told
+
+
+def shopper_of(trigger: Trigger, titles: Titles | Labels, cached: tuple[Demand, ...] = ()) -> Shopper:
+    """The shopper as the trigger shows them, item ids replaced by titles.
+
+    ``titles`` is the catalogue, or for many triggers under one state of it, its labels.
+    """
+    labels = titles if isinstance(titles, Labels) else Labels(titles)
+    acts = [act for recent in trigger.recent if (act := _act(recent, labels)) is not None]
     ledger = tuple(
         LedgerLine(
-            week=(_FIRST_MONDAY + timedelta(weeks=entry.week)).strftime("%y%m%d"),
+            week=_monday(entry.week),
             category=entry.category,
             amount=entry.cents / 100,
             quantity=entry.quantity,
@@ -63,19 +98,21 @@ def shopper_of(trigger: Trigger, titles: Titles, cached: tuple[Demand, ...] = ()
         moment=trigger.ts,
         recent=tuple(acts),
         ledger=ledger,
-        categories=categories_by_weight(trigger, titles),
+        categories=categories_by_weight(trigger, labels),
         cached=cached,
     )
 
 
-def categories_by_weight(trigger: Trigger, titles: Titles) -> tuple[str, ...]:
+def categories_by_weight(trigger: Trigger, titles: Titles | Labels) -> tuple[str, ...]:
     """The shopper's categories, the weightiest first; recent acts weigh more than the ledger."""
+    labels = titles if isinstance(titles, Labels) else Labels(titles)
     weights: defaultdict[str, float] = defaultdict(float)
+    count = len(trigger.recent)
     for place, recent in enumerate(trigger.recent):
-        category = _category(recent, titles)
-        if category:
+        told = labels[recent.item_id]
+        if told is not None and told.category:
             # A later act counts up to twice: what a shopper does now tells more than what came before.
-            weights[category] += _WEIGHTS.get(recent.type, 1.0) * (1 + place / len(trigger.recent))
+            weights[told.category] += _WEIGHTS.get(recent.type, 1.0) * (1 + place / count)
     for entry in trigger.ledger:
         if entry.category:
             weights[entry.category] += 0.5 * entry.lines
@@ -104,17 +141,15 @@ def taken_items(trigger: Trigger) -> dict[str, float]:
     }
 
 
-def _category(recent: Recent, titles: Titles) -> str:
-    row = titles.row(recent.item_id) if recent.item_id else None
-    return titles.category(row) if row is not None else ""
+@lru_cache(1_024)
+def _monday(week: int) -> str:
+    return (_FIRST_MONDAY + timedelta(weeks=week)).strftime("%y%m%d")
 
 
-def _act(recent: Recent, titles: Titles) -> Act | None:
+def _act(recent: Recent, labels: Labels) -> Act | None:
     """The act with words in place of ids; None where there are no words to say it in."""
-    text = recent.query
-    if not text and recent.item_id:
-        row = titles.row(recent.item_id)
-        text = titles.short_title(row) if row is not None else ""
+    told = labels[recent.item_id]
+    text = recent.query or (told.title if told is not None else "")
     if not text:
         return None
     return Act(
@@ -122,7 +157,7 @@ def _act(recent: Recent, titles: Titles) -> Act | None:
         type=recent.type,
         ts=recent.ts,
         text=text,
-        category=_category(recent, titles),
+        category=told.category if told is not None else "",
         item_id=recent.item_id,
         quantity=recent.quantity,
         amount=recent.cents / 100,

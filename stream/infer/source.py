@@ -151,9 +151,11 @@ class TriggerSource(Service):  # type: ignore[misc]  # mode has no types that my
             try:
                 await self._emit(TriggerBatch(received, done))
                 await done
+                held = consumer.assignment()  # of partitions that moved on meanwhile, no end is known
                 self.lag = sum(
                     max(0, (consumer.highwater(tp) or 0) - records[-1].offset - 1)
                     for tp, records in read.items()
+                    if tp in held
                 )
                 await consumer.commit({tp: records[-1].offset + 1 for tp, records in read.items()})
             except (CommitFailedError, IllegalStateError) as error:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from index.built.manifest import file_sha256
+from nearline import written_whole
 from stream.replay.errors import CaptureError
 from stream.replay.manifest import Manifest, Part, Segment
 
@@ -123,15 +124,13 @@ class CaptureWriter:
     def _segment(self, part: Part, records: list[Record]) -> Segment:
         name = f"{part.topic}/{part.partition}-{len(part.segments):04d}.parquet"
         path = self._folder / name
-        aside = path.with_name(f".{path.name}.partial")
         table = pa.table([list(column) for column in zip(*records, strict=True)], schema=_FIELDS)
         try:
-            path.parent.mkdir(exist_ok=True)
-            pq.write_table(
-                table, aside, compression="zstd", row_group_size=_ROW_GROUP, use_dictionary=["key"]
-            )
-            digest, size = file_sha256(aside), aside.stat().st_size
-            aside.replace(path)
+            with written_whole(path) as beside:
+                pq.write_table(
+                    table, beside, compression="zstd", row_group_size=_ROW_GROUP, use_dictionary=["key"]
+                )
+                digest, size = file_sha256(beside), beside.stat().st_size
         except OSError as error:
             raise CaptureError(
                 f"{path} cannot be written: {error}.",

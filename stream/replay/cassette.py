@@ -40,7 +40,11 @@ CREATE TABLE calls (
 """
 
 
-_ANSWER = "SELECT answer FROM calls WHERE key = ? AND made_at >= ?"
+_ANSWERS = "SELECT key, answer FROM calls WHERE made_at >= ? AND key IN ({})"
+# SQLite's oldest limit on the values of a statement is 999.
+_TOGETHER = 500
+# A cassette is read in no order: pages that the system has are not copied for it.
+_MAPPED_BYTES = 2**30
 # Of two processes that made the same call at the same time the first one's answer counts, for both.
 _PUT = """
 INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
@@ -109,6 +113,7 @@ class Cassette:
                 self._db.executescript(
                     f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={SCHEMA}; {_TABLES}"
                 )
+            self._db.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
             known = self._db.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
@@ -172,19 +177,18 @@ class Cassette:
         Raises:
             CallMissingError: it lacks one and is strict.
         """
-        found: list[bytes | None] = []
+        keys = [call.key for call in calls]
         with self._lock:
-            for call in calls:
-                row = self._db.execute(_ANSWER, (call.key, self.since)).fetchone()
-                if row is None and self.mode is Mode.STRICT:
-                    raise CallMissingError(
-                        f"{self.path} does not have a call: {call.shown()}.",
-                        way_out="Replay with --mode replay to ask the model for what is missing.",
-                    )
-                found.append(bytes(row[0]) if row is not None else None)
-        hits = sum(answer is not None for answer in found)
-        self.hits += hits
-        self.misses += len(found) - hits
+            answers = self._held(keys)
+        found = [answers.get(key) for key in keys]
+        lacking = found.count(None)
+        if lacking and self.mode is Mode.STRICT:
+            raise CallMissingError(
+                f"{self.path} does not have a call: {calls[found.index(None)].shown()}.",
+                way_out="Replay with --mode replay to ask the model for what is missing.",
+            )
+        self.hits += len(found) - lacking
+        self.misses += lacking
         return found
 
     def put(
@@ -216,12 +220,22 @@ class Cassette:
                             for call, answer in answered
                         ],
                     )
-                rows = [self._db.execute(_ANSWER, (call.key, self.since)).fetchone() for call, _ in answered]
+                keys = [call.key for call, _ in answered]
+                held = self._held(keys)
             except sqlite3.Error as error:
                 raise CassetteError(
                     f"{self.path} cannot be written: {error}.", way_out="Check disk and permissions."
                 ) from error
-        return [bytes(row[0]) for row in rows]
+        return [held[key] for key in keys]
+
+    def _held(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The answers that it has and that count, by the addresses of their calls."""
+        answers: dict[bytes, bytes] = {}
+        for start in range(0, len(keys), _TOGETHER):
+            some = keys[start : start + _TOGETHER]
+            asked = _ANSWERS.format(",".join("?" * len(some)))
+            answers.update(self._db.execute(asked, (self.since, *some)))
+        return answers
 
     def _model(self, model: Model, detail: dict[str, Any]) -> int:
         number = self._models.get(model)

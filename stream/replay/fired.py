@@ -10,8 +10,6 @@ import heapq
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import msgspec
-
 from stream.catalog.record import BadChangeError, decode_changes
 from stream.events import DefectiveEventError
 from stream.gate.gate import Bounds, Gate, Partition
@@ -149,7 +147,7 @@ class Firings:
                     self._did(did)
                 shelf.load(partition, batch)
                 for run in by_rules(partition, batch, stretches):
-                    for place, trigger in placed(run, self._gate.apply(partition, run, 0)):
+                    for place, trigger in placed(self._gate.apply(partition, run, 0)):
                         yield Fired((place, number, at), number, trigger)
                         at += 1
                 shelf.keep(partition)
@@ -197,24 +195,12 @@ def by_rules(
         start = end
 
 
-def placed(batch: Sequence[Arrival], outcome: Outcome) -> Iterator[tuple[int, Trigger]]:
+def placed(outcome: Outcome) -> Iterator[tuple[int, Trigger]]:
     """Each trigger with the time of sending at which its event stands in the order; made when the event happened."""
-    arrivals = iter(batch)
-    here: Arrival | None = None
-    for _, value in outcome.triggers:
+    for (_, value), fired in zip(outcome.triggers, outcome.fired, strict=True):
         trigger = decode_trigger(value)
-        while here is None or not _is_of(trigger, here):
-            here = next(arrivals)
-        yield here.key[0], msgspec.structs.replace(trigger, made_at=trigger.ts)
-
-
-def _is_of(trigger: Trigger, arrival: Arrival) -> bool:
-    event = arrival.event
-    return (
-        not isinstance(event, DefectiveEventError)
-        and event.event_id == trigger.event_id
-        and event.user_id == trigger.user
-    )
+        trigger.made_at = trigger.ts
+        yield fired.arrival.key[0], trigger
 
 
 def acts_of(batch: Sequence[Arrival]) -> list[Did]:

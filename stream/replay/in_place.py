@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,11 +17,11 @@ import msgspec
 from stream.gate.state.ledger import DAY_MS
 from stream.infer.chain import Chosen, Thought, chain_of, demands_json, slate_of
 from stream.infer.pipeline import read_demands, request_of
-from stream.infer.shopper import shopper_of
+from stream.infer.shopper import Labels, shopper_of
 from stream.replay.errors import CaptureError
 from stream.replay.fired import Changed, Fired
 from stream.replay.run import SCHEMA, Run
-from stream.replay.variety import variety_of
+from stream.replay.variety import varieties_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from stream.replay.cassette import Cassette
     from stream.replay.fired import Firings
     from stream.replay.run import RunWriter, Told
+    from stream.replay.variety import Variety
     from stream.settings import InferSettings, SlateSettings
 
 __all__ = ["NEVER", "TOGETHER", "InPlace", "Progress", "Thinking", "still"]
@@ -98,8 +98,9 @@ class InPlace:
         self._chains = chains
         self._waiting: dict[str, tuple[int, Fired]] = {}
         self._day = 0
-        self._on: tuple[Recall, int, Recall] | None = None
+        self._on: tuple[Recall, int, Recall, Labels] | None = None
         self._cached: dict[str, tuple[int, bytes]] = {}
+        self._kept_ms = thinking.slates.cached_demands_ttl_s * 1000 if thinking is not None else 0
         self._rungs: dict[str, int] = {}
         self._seconds = dict.fromkeys(("all", "prepare", "infer", "recall"), 0.0)
         self._triggers = 0
@@ -185,27 +186,28 @@ class InPlace:
         if thinking is None or not self._waiting:
             return
         began = time.perf_counter()
-        recall = self._recall(thinking)
+        recall, labels = self._recall(thinking)
         places = [place for place, _ in self._waiting.values()]
         thoughts = []
         for _, fired in self._waiting.values():
             trigger = fired.trigger
-            shopper = shopper_of(trigger, recall.catalog, read_demands(self._remembered(thinking, fired)))
+            shopper = shopper_of(trigger, labels, read_demands(self._remembered(fired)))
             thoughts.append(Thought(trigger, shopper, trigger.made_at))
         self._waiting.clear()
         prepared = time.perf_counter()
         sets = await thinking.ladder.infer([one.shopper for one in thoughts], [NEVER] * len(thoughts))
         inferred = time.perf_counter()
         days = thinking.infer.bought_days
-        # What the ranker knows of each item is for the chain alone.
+        # What is known of each item beside its place is for the chain alone.
         requests = [request_of(*pair, days) for pair in zip(thoughts, sets, strict=True)]
-        result = recall.recall(requests, features=self._chains)
+        result = recall.recall(requests, record=self._chains)
         recalled = time.perf_counter()
-        for place, thought, demands, candidates, weights, pool in zip(
-            places, thoughts, sets, result.candidates, result.demands, result.pools, strict=True
+        varieties = varieties_of(thoughts, result.candidates, recall, labels, thinking.new_days)
+        for place, thought, demands, candidates, weights, pool, variety in zip(
+            places, thoughts, sets, result.candidates, result.demands, result.pools, varieties, strict=True
         ):
             self._demanded(place, thought, demands)
-            self._served(place, thought, demands, Chosen(candidates, weights, pool), recall)
+            self._served(place, thought, demands, Chosen(candidates, weights, pool), recall, variety)
         spent = (prepared - began, inferred - prepared, recalled - inferred)
         for stage, seconds in zip(("prepare", "infer", "recall"), spent, strict=True):
             self._seconds[stage] += seconds
@@ -218,7 +220,7 @@ class InPlace:
         data = demands_json(demands)
         if demands.rung == "llm":
             self._cached[thought.trigger.user] = (thought.trigger.ts, data)
-        rejected = msgspec.json.encode([asdict(one) for one in demands.rejected])
+        rejected = msgspec.json.encode(demands.rejected)
         self._writer.hash("prompts", f"{demands.prompt_version}\0{demands.prompt}".encode())
         self._writer.hash("demands", b"\0".join((demands.rung.encode(), data, rejected)))
         self._asked += demands.prompt_tokens > 0
@@ -227,7 +229,13 @@ class InPlace:
         self._writer.add("demands", [(place, str(demands.rung), *asked, data, rejected, demands.note, *by)])
 
     def _served(
-        self, place: int, thought: Thought, demands: DemandSet, chosen: Chosen, recall: Recall
+        self,
+        place: int,
+        thought: Thought,
+        demands: DemandSet,
+        chosen: Chosen,
+        recall: Recall,
+        variety: Variety,
     ) -> None:
         slate = slate_of(thought, demands, chosen.candidates, thought.trigger.ts)
         data = msgspec.json.encode(slate)
@@ -235,24 +243,23 @@ class InPlace:
         chain = None
         if self._chains:
             chain = msgspec.json.encode(chain_of(thought, demands, chosen, slate, recall.catalog, {}))
-        new_days = self._thinking.new_days if self._thinking is not None else 0.0
-        touched = [act.item_id for act in thought.shopper.recent]
-        self._writer.name([*touched, *(one.item for one in chosen.candidates)], recall.catalog)
-        self._writer.add(
-            "slates", [(place, data, *variety_of(thought, chosen.candidates, recall, new_days), chain)]
-        )
+        items = [act.item_id for act in thought.shopper.recent]
+        items += [one.item for one in chosen.candidates]
+        self._writer.name(items, recall.catalog)
+        self._writer.add("slates", [(place, data, *variety, chain)])
 
-    def _recall(self, thinking: Thinking) -> Recall:
-        """Recall over the catalogue as it is now, on the day of the triggers that wait."""
-        now = thinking.living.now
-        if self._on is None or self._on[0] is not now or self._on[1] != self._day:
-            self._on = (now, self._day, now.on(self._day))
-        return self._on[2]
+    def _recall(self, thinking: Thinking) -> tuple[Recall, Labels]:
+        """Recall over the catalogue as it is now, on the day of the triggers that wait, and the catalogue's labels."""
+        now, on = thinking.living.now, self._on
+        if on is None or on[0] is not now or on[1] != self._day:
+            labels = on[3] if on is not None and on[0] is now else Labels(now.catalog)
+            on = self._on = (now, self._day, now.on(self._day), labels)
+        return on[2], on[3]
 
-    def _remembered(self, thinking: Thinking, fired: Fired) -> bytes | None:
+    def _remembered(self, fired: Fired) -> bytes | None:
         """The shopper's last demands by the model, as long as they are kept live."""
         found = self._cached.get(fired.trigger.user)
-        if found is None or fired.trigger.ts - found[0] > thinking.slates.cached_demands_ttl_s * 1000:
+        if found is None or fired.trigger.ts - found[0] > self._kept_ms:
             return None
         return found[1]
 

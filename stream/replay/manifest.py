@@ -17,11 +17,11 @@ may lie beyond the last one kept, where shoppers were chosen.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from nearline import written_whole
 from stream.replay.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -177,18 +177,14 @@ class _Schema(msgspec.Struct):
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or as it was before, whatever happens meanwhile.
+    """Write a file of a capture, as :func:`nearline.written_whole` does.
 
     Raises:
         CaptureError: it cannot be written.
     """
-    aside = path.with_name(f".{path.name}.partial")
     try:
-        with aside.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        aside.replace(path)
+        with written_whole(path) as beside:
+            beside.write_bytes(data)
     except OSError as error:
         raise CaptureError(
             f"{path} cannot be written: {error}.", way_out="Check disk and permissions."

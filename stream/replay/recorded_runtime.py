@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -161,12 +160,15 @@ class _Answer(msgspec.Struct, omit_defaults=True):
     bad: str = ""
 
 
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
 def _written(answer: Generation | GenerationError) -> bytes | None:
     if isinstance(answer, Generation):
-        return msgspec.json.encode({"generation": asdict(answer)})
+        return msgspec.json.encode({"generation": answer})
     return msgspec.json.encode(_Answer(bad=answer.message)) if isinstance(answer, BadAnswer) else None
 
 
 def _read(data: bytes) -> Generation | GenerationError:
-    answer = msgspec.json.decode(data, type=_Answer)
+    answer = _decode(data)
     return answer.generation if answer.generation is not None else BadAnswer(answer.bad)

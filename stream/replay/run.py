@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from index.built.swap import swap_folder
 from stream.gate.state.accounting import Accounting
 from stream.replay.errors import RunError
 
@@ -36,6 +38,8 @@ __all__ = ["RUN", "SCHEMA", "TABLES", "Hashes", "Run", "RunWriter", "Told", "rea
 SCHEMA = 1
 RUN = "run.json"
 _ROWS = 2_000
+# Columns of few values; in the others nearly every value is another, and a dictionary of them is given up again.
+_REPEATED = ["rule", "rules", "rung", "prompt_version", "model", "runtime", "type", "category"]
 _TEXT, _NUMBER, _BYTES, _MS = pa.string(), pa.int64(), pa.binary(), pa.float64()
 
 TABLES: dict[str, pa.Schema] = {
@@ -158,7 +162,7 @@ class RunWriter:
             self._aside.mkdir(parents=True)
             for name, schema in TABLES.items():
                 self._writers[name] = pq.ParquetWriter(
-                    self._aside / f"{name}.parquet", schema, compression="zstd"
+                    self._aside / f"{name}.parquet", schema, compression="zstd", use_dictionary=_REPEATED
                 )
         except OSError as error:
             raise RunError(f"{folder} cannot be made: {error}.", way_out="Choose another --runs.") from error
@@ -172,7 +176,8 @@ class RunWriter:
     ) -> None:
         """Close the files; remove what is not finished."""
         for writer in self._writers.values():
-            writer.close()
+            with suppress(OSError):  # what is not finished is removed
+                writer.close()
         shutil.rmtree(self._aside, ignore_errors=True)
 
     def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -203,26 +208,32 @@ class RunWriter:
         return Hashes(**parts, all=hashlib.sha256("".join(parts.values()).encode()).hexdigest())
 
     def finish(self, run: Run) -> None:
-        """Write the manifest and put the run in its place."""
-        for table in TABLES:
-            self._flush(table)
-            self._writers.pop(table).close()
-        (self._aside / RUN).write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+        """Write the manifest and put the run in its place.
+
+        Raises:
+            RunError: it cannot be written.
+        """
         try:
-            if self._folder.exists():
-                shutil.rmtree(self._folder)
-            self._aside.rename(self._folder)
+            for table in TABLES:
+                self._flush(table)
+                self._writers.pop(table).close()
+            (self._aside / RUN).write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+            swap_folder(self._aside, self._folder)
         except OSError as error:
-            raise RunError(
-                f"{self._folder} cannot be written: {error}.", way_out="Check disk and permissions."
-            ) from error
+            raise self._unwritten(error) from error
 
     def _flush(self, table: str) -> None:
         rows = self._rows[table]
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
-            self._writers[table].write_table(pa.table(columns, schema=TABLES[table]))
+            try:
+                self._writers[table].write_table(pa.table(columns, schema=TABLES[table]))
+            except OSError as error:
+                raise self._unwritten(error) from error
             rows.clear()
+
+    def _unwritten(self, error: OSError) -> RunError:
+        return RunError(f"{self._folder} cannot be written: {error}.", way_out="Check disk and permissions.")
 
 
 def read_run(folder: Path) -> Run:

@@ -15,6 +15,7 @@ from index.encoders.encoder import CachedEncoder
 from index.living import LivingRecall
 from index.settings import open_encoder, open_recall
 from stream.infer.background import living_backgrounds
+from stream.infer.spelling import LivingSpelling, living_spelling
 from stream.judging import LivingJudge
 from stream.replay.in_place import Thinking, still
 from stream.replay.recorded_encoder import recorded_encoder
@@ -62,18 +63,21 @@ class NoModel:
 
 
 class _Counted(LivingRecall):
-    """A catalogue whose judge counts the words of an item when it comes, and not when a trigger next asks for them.
+    """A catalogue whose judge and spelling learn the words of an item when it comes, and not when a trigger next asks for them.
 
     Where triggers are shared out among workers each asks at other times, and all must judge alike.
     """
 
     count: LivingJudge | None = None
+    spelling: LivingSpelling | None = None
 
     def apply(self, changes: Sequence[Change]) -> list[int]:
         """As `LivingRecall.apply`."""
         unknown = super().apply(changes)
         if self.count is not None:
             self.count()
+        if self.spelling is not None:
+            self.spelling.refresh()
         return unknown
 
 
@@ -102,11 +106,19 @@ class Models:
         if judge is not None:
             living.count = judge
             judge()
+        spelling = living.spelling = living_spelling(self.agents, living)
         # What a trigger leads to must not depend on which triggers came before it to this process.
         background = living_backgrounds(self.agents, self.recall, remember=False)
         if background is not None:
             background.follow(living)
-        ladder = Ladder(self.runtime, self.agents, judge=judge, background=background, clock=still)
+        ladder = Ladder(
+            self.runtime,
+            self.agents,
+            judge=judge,
+            background=background,
+            mend=spelling.mend if spelling is not None else None,
+            clock=still,
+        )
         await ladder.prepare()
         return Thinking(ladder, living, self.infer, self.slates, self.index.recall.new_days, self.called)
 

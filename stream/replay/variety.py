@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from index.recall import Candidate, Recall
     from stream.infer.chain import Thought
+    from stream.infer.shopper import Labels
 
-__all__ = ["Variety", "variety_of"]
+__all__ = ["Variety", "varieties_of"]
 
 
 class Variety(NamedTuple):
@@ -26,12 +27,31 @@ class Variety(NamedTuple):
     new: int
 
 
-def variety_of(thought: Thought, candidates: Sequence[Candidate], recall: Recall, new_days: float) -> Variety:
-    """The variety of a slate; items up to ``new_days`` old at the trigger are new."""
-    catalog = recall.catalog
-    rows = [row for one in candidates if (row := catalog.row(one.item)) is not None]
-    names = [catalog.category(row) for row in rows]
-    touched = frozenset(thought.shopper.categories)
-    day = thought.trigger.ts // DAY_MS
-    ages = ages_of(catalog, recall.beside.days, np.array(rows, dtype=np.int64), day)
-    return Variety(len({*names}), sum(name not in touched for name in names), int((ages <= new_days).sum()))
+def varieties_of(
+    thoughts: Sequence[Thought],
+    candidates: Sequence[Sequence[Candidate]],
+    recall: Recall,
+    labels: Labels,
+    new_days: float,
+) -> list[Variety]:
+    """The variety of each slate of triggers on one day.
+
+    Args:
+        thoughts: the triggers.
+        candidates: of each the items of its slate.
+        recall: over the catalogue in its state, and ``labels`` of that.
+        labels: see ``recall``.
+        new_days: items up to so many days old at the trigger are new.
+    """
+    items = [[told for one in slate if (told := labels[one.item]) is not None] for slate in candidates]
+    rows = np.array([told.row for slate in items for told in slate], dtype=np.int64)
+    day = thoughts[0].trigger.ts // DAY_MS if thoughts else 0
+    new = (ages_of(recall.catalog, recall.beside.days, rows, day) <= new_days).tolist()
+    found, at = [], 0
+    for thought, slate in zip(thoughts, items, strict=True):
+        names = [told.category for told in slate]
+        touched = frozenset(thought.shopper.categories)
+        unseen = sum([name not in touched for name in names])
+        found.append(Variety(len({*names}), unseen, sum(new[at : at + len(slate)])))
+        at += len(slate)
+    return found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agents import prompts
-from agents.profile import render
+from agents.leads import instructions, sides
 from agents.structured import queries
 from stream.infer.shopper import shopper_of
 from stream.triggers import decode_trigger
@@ -59,7 +59,7 @@ class Cost(msgspec.Struct, kw_only=True):
         triggers: all that fired.
         superseded: triggers that a newer one of the same shopper replaces before the model sees them.
         unreadable: estimated triggers without any text to think about, from the sample; no call is made.
-        calls: calls of the model that remain.
+        calls: calls of the model that remain; each of `agents.leads` that a shopper's events are enough for is one.
         sample: how many triggers' prompts were rendered for the means.
         static_tokens: tokens of the part of each prompt that is the same for all (a prefix cache keeps it).
         own_tokens: mean tokens of a shopper's own part.
@@ -144,19 +144,22 @@ class CostMeter:
         prompt = prompts.load(agents.prompt)
         structure = queries(agents.queries, agents.query_chars)
         static = len(prompt.static(structure)) / rates.static_chars_per_token
-        own = []
+        leads = instructions(prompt, agents.leads)
+        own, thought = [], 0
         for record in self._sample:
-            profile = render(shopper_of(decode_trigger(record), self._titles), agents.profile_chars)
-            if profile.text:
-                own.append(len(prompt.turn(profile.text)) / rates.chars_per_token)
-        readable = len(own) / len(self._sample) if self._sample else 1.0
+            shopper = shopper_of(decode_trigger(record), self._titles)
+            texts = [side.profile.text for side in sides(shopper, agents.profile_chars, leads)]
+            own += [len(prompt.turn(text)) / rates.chars_per_token for text in texts if text]
+            thought += any(texts)
+        many = max(1, len(self._sample))
         asked = self.triggers - self.superseded
-        calls = round(asked * readable)
+        readable = round(asked * (thought / many if self._sample else 1.0))
+        calls = round(readable * (len(own) / thought)) if thought else readable
         mean = sum(own) / len(own) if own else 0.0
         return Cost(
             triggers=self.triggers,
             superseded=self.superseded,
-            unreadable=asked - calls,
+            unreadable=asked - readable,
             calls=calls,
             sample=len(self._sample),
             static_tokens=round(static, 1),

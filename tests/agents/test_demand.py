@@ -56,6 +56,15 @@ def test_what_no_one_would_type_is_too_long() -> None:
     assert _reasons(["x" * 81])["x" * 80] == Reason.TOO_LONG.value
 
 
+def test_a_title_of_the_catalogue_has_as_many_words_as_it_likes_within_the_characters() -> None:
+    title = "set of 4 knick knack tins in the old style"
+    assert clean([title, "bread"], titles=range(2)) == ([(0, title), (1, "bread")], [])
+    assert clean([title], titles=range(1), longest=30)[1][0].reason == Reason.TOO_LONG.value
+    kept, rejected = clean([f"{title} a", title], titles=(1,))
+    assert kept == [(1, title)]
+    assert [each.reason for each in rejected] == [Reason.TOO_LONG.value]
+
+
 def test_letters_of_any_script_make_a_demand() -> None:
     assert clean(["\u7389\u7c73\u6dc0\u7c89", "\u043a\u043e\u0444\u0435"])[1] == []
 

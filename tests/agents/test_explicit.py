@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents import Act, AgentSettings, Demand, Ladder, Rung, Shopper
+from agents.demand import Kind
 from agents.errors import Unreachable
 from agents.explicit import EXPLICIT, explicit
 from tests.agents.test_ladder import Answers
@@ -44,6 +45,13 @@ def test_what_was_said_twice_is_one_demand_with_both_events() -> None:
     assert (lantern.query, lantern.evidence) == ("lanterns paper", ("e0", "e1"))
     assert {one.kind for one in (cup, lantern)} == {EXPLICIT}
     assert {one.confidence for one in (cup, lantern)} == {1.0}
+
+
+def test_a_title_of_many_words_is_a_demand_and_a_search_as_long_is_none() -> None:
+    long = "set of 4 knick knack tins in the old style"
+    assert _said(("view", long, 2)) == [long]
+    assert _said(("search", long, 2)) == []
+    assert _said(("view", long, 2), ("search", long, 1)) == [long]
 
 
 def test_an_earlier_visit_says_nothing_of_this_one() -> None:
@@ -92,7 +100,7 @@ async def test_the_ladder_puts_them_before_what_the_model_infers() -> None:
     (result,) = await ladder.infer([_shopper(("search", "party bunting", 1))])
     assert [(one.query, one.kind) for one in result.demands] == [
         ("party bunting", EXPLICIT),
-        ("cheese board", Rung.LLM),
+        ("cheese board", Kind.COMPLEMENT),
     ]
     assert result.rung is Rung.LLM
     (without,) = await Ladder(
@@ -105,14 +113,14 @@ async def test_with_the_model_away_they_stand_before_the_cached_demands_of_which
     None
 ):
     away = Unreachable("nobody there.", way_out="Start it.")
-    cached = (Demand("umbrella", EXPLICIT, ("x",), 1.0), Demand("tea pot", "llm", ("x",), 0.4))
+    cached = (Demand("umbrella", EXPLICIT, ("x",), 1.0), Demand("tea pot", Kind.EXPLORE, ("x",), 0.4))
     (result,) = await Ladder(Answers(away), AgentSettings()).infer(
         [_shopper(("search", "bunting", 1), cached=cached)]
     )
     assert result.rung is Rung.CACHED
     assert [(one.query, one.kind) for one in result.demands] == [
         ("bunting", EXPLICIT),
-        ("tea pot", Rung.CACHED),
+        ("tea pot", Kind.EXPLORE),
     ]
 
 

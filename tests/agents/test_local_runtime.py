@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import Act, AgentSettings, Ladder, Rung, Shopper, open_runtime, prompts
+from agents import Act, AgentSettings, Ladder, LedgerLine, Rung, Shopper, open_runtime, prompts
 from agents.errors import ModelError, TooLate
 from agents.runtime.protocol import Generation, Request, Runtime
 from agents.settings import LocalSettings
@@ -119,6 +119,25 @@ async def test_hostile_titles_still_give_demands_by_the_schema(runtime: Runtime)
     for result in results:
         assert result.rung is Rung.LLM
         assert _STRUCTURE.parse(result.raw_output)
+
+
+@pytest.mark.real
+async def test_the_leads_of_all_shoppers_are_answered_by_the_schema_as_one_batch(runtime: Runtime) -> None:
+    week = LedgerLine("250505", "garden", 40.0, 8, 4)
+    people = [
+        Shopper(str(at), at, (Act("e", "view", 1, title),), (week,), ("garden",))
+        for at, title in enumerate(_TITLES)
+    ]
+    settings = AgentSettings.model_validate(
+        {"runtime": "local", "leads": ["recent", "long-term"], "deadline": 120}
+    )
+    results = await Ladder(runtime, settings.model_copy(update={"explicit": 0})).infer(people)
+    for result in results:
+        assert result.rung is Rung.LLM, result.note
+        answers = result.raw_output.splitlines()
+        assert len(answers) == 2
+        assert all(_STRUCTURE.parse(answer) for answer in answers)
+        assert {lead for one in result.demands for lead in one.leads} <= {"recent", "long-term"}
 
 
 @pytest.mark.real

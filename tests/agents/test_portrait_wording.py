@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from agents.errors import GenerationError, Unreachable
+from agents.errors import BadAnswer, GenerationError, Unreachable
 from agents.portrait import Buyer, Portrait
 from agents.portrait_wording import PROMPT, borne_out, word
 from agents.price_bands import Band
@@ -55,6 +55,7 @@ class Told:
 async def test_a_wording_of_the_facts_words_is_taken_and_says_who_wrote_it() -> None:
     told = Told(json.dumps({"queries": ["Shop buyer after owl bags"]}))
     (made,) = await word([_PORTRAIT], told)
+    assert isinstance(made, Portrait)
     assert (made.wording, made.worded_by) == ("shop buyer after owl bags", "told-1")
     assert told.asked == [f"facts: {_PORTRAIT.facts()}"]
 
@@ -67,11 +68,16 @@ async def test_a_wording_of_the_facts_words_is_taken_and_says_who_wrote_it() -> 
         json.dumps({"queries": ["owl 99"]}),
         "The shopper likes owls.",
         "<html>",
-        Unreachable("nobody answers"),
+        BadAnswer("no JSON"),
     ],
 )
 async def test_anything_else_leaves_the_words_of_code(answer: str | GenerationError) -> None:
     assert await word([_PORTRAIT], Told(answer)) == [_PORTRAIT]
+
+
+async def test_without_an_answer_the_error_is_given_back_so_that_it_can_be_asked_again() -> None:
+    away = Unreachable("nobody answers")
+    assert await word([_PORTRAIT], Told(away)) == [away]
 
 
 async def test_no_portraits_ask_nothing() -> None:

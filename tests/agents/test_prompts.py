@@ -4,7 +4,8 @@ import pytest
 
 from agents import prompts
 from agents.errors import PromptError
-from agents.settings import AgentSettings
+from agents.leads import Lead
+from agents.settings import LEADS_PROMPT, AgentSettings
 from agents.structured import queries
 
 _GOOD = "[rules]\nWrite searches.\n\n[example]\nviewed: tea\n=> milk | sugar\n"
@@ -57,3 +58,31 @@ def test_an_unknown_version_names_those_there_are() -> None:
 def test_a_malformed_file_is_refused(text: str) -> None:
     with pytest.raises(PromptError, match="expected"):
         prompts.parse("broken", text)
+
+
+def test_the_instruction_of_a_lead_stands_before_the_profile_of_its_examples() -> None:
+    prompt = prompts.parse(
+        "a", "[rules]\nWrite.\n\n[lead trend]\nin demand:\n\n[example trend]\nusual: tea\n=> mugs\n"
+    )
+    assert prompt.instruction("trend") == "in demand:"
+    assert prompt.examples[0].profile == "in demand:\nusual: tea"
+    with pytest.raises(PromptError, match="no lead 'recent', only trend"):
+        prompt.instruction("recent")
+
+
+def test_the_prompt_of_leads_knows_them_all_shows_each_and_follows_the_schema() -> None:
+    prompt, settings = prompts.load(LEADS_PROMPT), AgentSettings()
+    structure = queries(settings.queries, settings.query_chars)
+    assert {name for name, _ in prompt.leads} == set(Lead)
+    shown = [example.profile.partition("\n")[0] for example in prompt.examples]
+    assert set(shown) == {line for _, line in prompt.leads}
+    for example in prompt.examples:
+        assert structure.parse(structure.dump(example.queries)) == list(example.queries)
+
+
+@pytest.mark.parametrize(
+    "text", ["[lead trend]\n\n", "[lead trend]\na\nb\n", "[example trend]\nusual: tea\n=> mugs\n"]
+)
+def test_a_lead_without_one_line_of_instruction_is_refused(text: str) -> None:
+    with pytest.raises(PromptError, match="lead trend"):
+        prompts.parse("broken", f"[rules]\nWrite.\n\n{text}")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -93,8 +94,9 @@ async def _hang_up(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-@pytest.fixture
-async def model() -> AsyncIterator[Model]:
+@asynccontextmanager
+async def serving() -> AsyncIterator[Model]:
+    """The server while it listens."""
     made = Model()
     app = web.Application()
     app.router.add_post("/v1/chat/completions", made.answer)
@@ -112,8 +114,16 @@ async def model() -> AsyncIterator[Model]:
     await site.start()
     host, port = runner.addresses[0][:2]
     made.url = f"http://{host}:{port}/v1"
-    yield made
-    await runner.cleanup()
+    try:
+        yield made
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[Model]:
+    async with serving() as made:
+        yield made
 
 
 async def _generate(
@@ -182,7 +192,9 @@ async def test_hostile_text_changes_the_last_message_and_nothing_else(model: Mod
         "\u202eevil\x00",
         "x" * 1_000_000,
     ]
-    settings = AgentSettings.model_validate({"runtime": "server", "server": {"url": model.url, "model": "m"}})
+    settings = AgentSettings.model_validate(
+        {"runtime": "server", "server": {"url": model.url, "model": "m"}, "leads": []}
+    )
     runtime = open_runtime(settings)
     ladder = Ladder(runtime, settings)
     people = [Shopper(str(i), 1, (Act("e", "search", 1, title),)) for i, title in enumerate([*titles, "tea"])]

@@ -141,3 +141,32 @@ def test_a_file_is_published_and_gone_back_from_with_the_packaged_encoder(
     assert "Version 1 is in force" in run.invoke(app, ["catalog", "rollback", "1"]).output
     assert Versions(home).in_force() == 1
     assert isinstance(run.invoke(app, ["catalog", "rollback", "9"]).exception, NearlineError)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("no json", "malformed"),
+        ('{"op": "paint", "item_id": "a"}', "expected upsert, price, stock or remove"),
+        ('{"op": "upsert", "item_id": "a"}', "title"),
+    ],
+)
+def test_a_line_that_is_no_change_is_named_before_anything_is_sent(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    file = tmp_path / "changes.jsonl"
+    file.write_text('{"op": "remove", "item_id": "a"}\n\n' + line + "\n")
+    error = run.invoke(app, ["catalog", "send", str(file)]).exception
+    assert isinstance(error, NearlineError)
+    assert f"{file}, line 3" in str(error)
+    assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [("item_id", "names no column"), ("titel=name", "did you mean title?"), ("title=", "names no column")],
+)
+def test_a_column_that_is_no_field_of_an_item_is_named(tmp_path: Path, column: str, said: str) -> None:
+    error = run.invoke(app, ["catalog", "build", str(tmp_path / "a.csv"), "--column", column]).exception
+    assert isinstance(error, NearlineError)
+    assert said in str(error)

@@ -32,6 +32,12 @@ _KINDS = {
 }
 
 
+_SMALL = [f"--set={one}" for one in (
+    "vocabulary=700", "hidden=64", "layers=1", "feed_forward=64", "warm_steps=150", "warm_batch=64", "steps=150",
+    "batch=32", "answers=3", "threads=1",
+)]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A hundred and twenty shoppers of two kinds over forty days; two garden items are first sold after day 30."""
@@ -78,27 +84,34 @@ def _run(*arguments: object) -> str:
     return result.stdout
 
 
-def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def student(shop: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A student of the shop as it was on day 30."""
     events, catalog = shop
+    folder = tmp_path_factory.mktemp("taught")
     log = ("--events", events, "--catalog", catalog, "--cutoff", "2011-02-25", "--json")
-    made = json.loads(_run("distill", "prepare", *log, "--out", tmp_path / "pairs"))
-    before = (*log[:5], "2011-02-12", "--json")
-    _run("distill", "prepare", *before, "--out", tmp_path / "pairs-before")
+    made = json.loads(_run("distill", "prepare", *log, "--out", folder / "pairs"))
     assert made["phrases"] == 20
     assert made["pairs"] >= 400
-    small = [f"--set={one}" for one in (
-        "vocabulary=700", "hidden=64", "layers=1", "feed_forward=64", "warm_steps=150", "warm_batch=64", "steps=150",
-        "batch=32", "answers=3", "threads=1",
-    )]  # fmt: skip
     facts = json.loads(
-        _run("distill", "train", tmp_path / "pairs", "--out", tmp_path / "student", *small, "--json")
+        _run("distill", "train", folder / "pairs", "--out", folder / "student", *_SMALL, "--json")
     )
     assert facts["pairs"]["cutoff"] == "2011-02-25"
-    _run("distill", "train", tmp_path / "pairs-before", "--out", tmp_path / "before", *small, "--json")
+    return folder / "student"
+
+
+def test_a_shop_trains_its_own_student_and_measures_it(
+    shop: tuple[Path, Path], student: Path, tmp_path: Path
+) -> None:
+    events, catalog = shop
+    log = ("--events", events, "--catalog", catalog, "--cutoff", "2011-02-25", "--json")
+    before = (*log[:5], "2011-02-12", "--json")
+    _run("distill", "prepare", *before, "--out", tmp_path / "pairs-before")
+    _run("distill", "train", tmp_path / "pairs-before", "--out", tmp_path / "before", *_SMALL, "--json")
     forms = [part for form in ("newest", "raw", "compressed") for part in ("--history", form)]
     report = json.loads(
         _run(
-            "eval", "demand", *log, "--student", tmp_path / "student", "--earlier", tmp_path / "before", *forms,
+            "eval", "demand", *log, "--student", student, "--earlier", tmp_path / "before", *forms,
             "--queries", "5", "--form", "10",
         )
     )  # fmt: skip
@@ -110,10 +123,15 @@ def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], 
     assert new["EASE^R"]["Recall@50"]["mean"] == 0.0
     assert new["U2Q"]["Recall@50"]["mean"] > 0.0
     assert set(report) >= {"LISTED", "THIN 1", "THIN 3", "THIN 5"}
+    # Every demand is a title, and what the judge takes away are whole demands.
+    faults = report["FAULTS"]["faults"]
+    assert faults["before"]["not_in_catalogue"] == 0.0
+    assert faults["before"]["demands"] == 5.0
+    assert 0 < faults["after"]["demands"] <= 5.0
 
     begun = json.loads(
         _run(
-            "eval", "intents", *log, "--student", tmp_path / "student", "--shoppers", "40", "--set", "search_share=1",
+            "eval", "intents", *log, "--student", student, "--shoppers", "40", "--set", "search_share=1",
             "--set", "noise=0",
         )
     )  # fmt: skip
@@ -129,6 +147,37 @@ def test_a_shop_trains_its_own_student_and_measures_it(shop: tuple[Path, Path], 
         "item-kNN, weighed",
         "popularity",
     }
+
+
+def test_a_student_is_measured_and_given_away_with_its_figures(
+    shop: tuple[Path, Path], student: Path, tmp_path: Path
+) -> None:
+    events, catalog = shop
+    log = ("--events", events, "--catalog", catalog)
+    found = json.loads(_run("distill", "evaluate", student, *log, "--queries", "5", "--form", "30", "--json"))
+    assert found["cutoff"] == "2011-02-25"
+    assert found["shoppers"] == 120
+    assert found["valid_unconstrained"] >= 0.99
+    held = found["held_out"]
+    # Half of the catalogue is no shopper's kind: to know which half is worth log 2 at the least.
+    assert held["nats_a_title"] < held["by_what_everybody_wants"] - 0.5
+    assert held["nats_a_title"] < held["swapped"]
+    assert json.loads((student / "evaluation.json").read_text()) == found
+
+    notice = tmp_path / "licence.txt"
+    notice.write_text("The log is ours.", encoding="utf-8")
+    out = tmp_path / "given" / "student"
+    made = json.loads(_run("distill", "export", student, "--out", out, "--notice", notice, "--json"))
+    assert set(made["files"]) == {file.name for file in out.iterdir()} >= {
+        "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "chat_template.jinja", "README.md", "NOTICE.txt", "evaluation.json",
+    }  # fmt: skip
+    assert (out / "NOTICE.txt").read_text() == "The log is ours.\n"
+    card = (out / "README.md").read_text()
+    assert f"{found['alone']['U2Q']['Recall@50']['mean']:.3f}" in card
+    assert "orders.jsonl" in card
+    result = CliRunner().invoke(app, ["distill", "export", str(student), "--out", str(out)])
+    assert "there is something at" in str(result.exception)
 
 
 def test_a_student_that_saw_what_came_next_is_no_earlier_one(shop: tuple[Path, Path], tmp_path: Path) -> None:
@@ -153,3 +202,28 @@ def test_a_setting_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path
     )
     assert "speed" in str(result.exception)
     assert "layers" in str(result.exception)
+
+
+def test_each_size_has_settings_of_its_own(tmp_path: Path) -> None:
+    arguments = [
+        "distill",
+        "train",
+        str(tmp_path),
+        "--out",
+        str(tmp_path),
+        "--size",
+        "gemma",
+        "--set",
+        "hidden=64",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert "--set hidden" in str(result.exception)
+    assert "Settings of gemma are" in str(result.exception)
+    assert "rank" in str(result.exception)
+
+
+def test_a_folder_that_is_no_student_is_not_measured(shop: tuple[Path, Path], tmp_path: Path) -> None:
+    events, catalog = shop
+    arguments = ["distill", "evaluate", str(tmp_path), "--events", str(events), "--catalog", str(catalog)]
+    result = CliRunner().invoke(app, arguments)
+    assert "does not say up to when" in str(result.exception)

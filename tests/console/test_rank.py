@@ -16,6 +16,7 @@ from index.errors import CatalogError
 from index.ranking.live import LIVE_FEATURES
 from index.ranking.live_ranker import LIVE_RANKER, LiveRanker
 from index.ranking.training import Learnt
+from stream.datasets import DatasetError
 from stream.settings import KafkaSettings
 from stream.topics import create_topics
 
@@ -172,4 +173,4 @@ def test_the_topic_of_slates_is_written_to_a_file_that_trains(
         "--out", str(tmp_path / "ranking"),
     )  # fmt: skip
     assert error is None, output
-    assert isinstance(run(str(tmp_path / "slates.txt"), verb="export")[1], ConsoleError)
+    assert isinstance(run(str(tmp_path / "slates.txt"), verb="export")[1], DatasetError)

@@ -46,11 +46,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("stream: {gate: {checkpoint_s: soon}}\n", ("stream.gate.checkpoint_s", "number")),
-        ("stream: {gate: {chekpoint_s: 1}}\n", ("stream.gate.chekpoint_s", "not permitted")),
+        ("stream: {gate: {checkpoint_s: soon}}\n", ("stream.gate.checkpoint_s", "number", "found 'soon'")),
+        ("stream: {gate: {chekpoint_s: 1}}\n", ("stream.gate.chekpoint_s", "did you mean checkpoint_s?")),
         ("nonsense: 1\n", ("nonsense",)),
         ("stream: {kafka: {event_topics: [{topic: views, type: glance}]}}\n", ("glance", "expected one of")),
-        ("stream: [unclosed\n", ("cannot be read",)),
+        ("stream: [unclosed\n", ("line 2", "cannot be read")),
+        ("- a\n- b\n", ("mine.yaml", "holds a list")),
         ("just words\n", ("mine.yaml",)),
     ],
 )
@@ -70,3 +71,23 @@ def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("NEARLINE_CONFIG", "/nowhere/nearline.yaml")
     with pytest.raises(SettingsError, match=r"/nowhere/nearline\.yaml"):
         load_settings()
+
+
+def test_a_variable_of_no_room_is_refused_and_those_of_a_kubernetes_service_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NEARLINE_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("NEARLINE_PORT", "tcp://10.0.0.1:6066")
+    load_settings()
+    monkeypatch.setenv("NEARLINE_STREM__REDIS__URL", "redis://127.0.0.1:6379/0")
+    with pytest.raises(SettingsError, match="NEARLINE_STREM__REDIS__URL"):
+        load_settings()
+
+
+def test_what_may_be_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARLINE_STREAM__REDIS__URL", "http://ann:hunter2@cache/0")
+    monkeypatch.setenv("NEARLINE_STREAM__KAFKA__PASSWORD", "hunter2")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+    assert "stream.kafka.password" in str(caught.value)

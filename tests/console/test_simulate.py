@@ -96,7 +96,7 @@ def test_the_tables_name_rules_change_and_what_is_assumed(
         (["--from", "events.jsonl", "--against", "current"], "No Redis answers"),
         (["--from", "events.jsonl", "--against", "nowhere.yaml"], "nowhere.yaml"),
         (["--from", "events.jsonl", "--plot", "a.doc"], "not a kind of picture"),
-        (["--from", "events.jsonl", "--triggers", "nowhere/a"], "cannot be written"),
+        (["--from", "events.jsonl", "--triggers", "events.jsonl/a.jsonl"], "cannot be written"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -21,26 +20,13 @@ from index.channels.purchases import Purchases
 from index.living import LivingRecall, Remove, Upsert
 from stream import judging
 from stream.judging import LivingJudge, Shelf
+from tests.stream.words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 TITLES = ["Red lunch bag", "Pink lunch bag", "Cake stand", "Garden pot"]
 IDS = ("a", "b", "c", "d")
-
-
-class Words:
-    name = "words"
-    dimensions = 256
-    fingerprint = "words"
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        vectors = np.zeros((len(texts), 256), dtype=np.float32)
-        for row, text in enumerate(texts):
-            for word in text.lower().split():
-                vectors[row, zlib.crc32(word.encode()) % 256] = 1.0
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 class Catalogue:

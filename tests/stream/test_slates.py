@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from stream.settings import SlateSettings
 from stream.slates import Served, Slate, SlateCandidate, SlateStore, Trace, Written
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from redis.asyncio import Redis
 
 pytestmark = pytest.mark.real
 
@@ -29,13 +28,6 @@ HOSTILE = [
     "\u7528\u6237-\U0001f6d2-\u202e",
     "x" * 500,
 ]
-
-
-@pytest.fixture
-async def redis(valkey: str) -> AsyncIterator[Redis]:
-    client = Redis.from_url(valkey)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from console.verbs.evaluation.demand_forms import Agent, HistoryForm
-from console.verbs.evaluation.options import AsJson, Catalog, Cutoff, Events, Seed, telling
+from console.verbs.evaluation.options import AsJson, Catalog, Cutoff, Events, Seed, Student, telling
 
 __all__ = ["demand"]
 
@@ -16,9 +16,7 @@ __all__ = ["demand"]
 def demand(
     events: Events,
     cutoff: Cutoff,
-    student: Annotated[
-        Path | None, typer.Option(help="A student's folder; without it the runtime of the settings writes.")
-    ] = None,
+    student: Student = None,
     catalog: Catalog = None,
     queries: Annotated[int, typer.Option(min=1, max=40, help="Most demands of a shopper.")] = 40,
     shoppers: Annotated[
@@ -36,7 +34,7 @@ def demand(
         list[Agent] | None,
         typer.Option(
             "--with",
-            help="An agent that takes part for a prompted model: compression, portrait, preference, judge. Repeat for more.",
+            help="An agent that takes part for a prompted model: compression, portrait, preference, trends (of what began to sell), judge. Repeat for more.",
         ),
     ] = None,
     earlier: Annotated[

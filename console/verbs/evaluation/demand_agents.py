@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from agents.compression import Compressor
 from agents.factors import Described, mine
 from agents.history import Purchase, weeks_of
 from agents.portrait import portrait_of_cells
-from agents.preference import preferences
+from agents.preference import Wanted, preferences
 from agents.shopper import Background
 from console.verbs.evaluation.demand_forms import Agent
+from index.channels.behaviour import Behaviour
+from stream.infer.background import partners_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "judge_of"]
 
+_PARTNERS: Final = 64
+"""Partners kept of each item."""
+
 
 class Known:
     """What the slow agents know of test shoppers.
@@ -35,7 +40,8 @@ class Known:
     Args:
         bought: The log with its items.
         history: The order lines before the cutoff.
-        agents: Who takes part; nothing is told of the others.
+        agents: Who takes part; nothing is told of the others. Preferences include the potential ones, by item-to-item weights
+            learnt from the history.
     """
 
     def __init__(self, bought: Bought, history: Purchases, agents: frozenset[Agent]) -> None:
@@ -43,13 +49,14 @@ class Known:
         self._agents = agents
         sold = np.unique(history.item)
         self._lexicon = mine(
-            Described(bought.titles[item], self._category(item))
+            Described(bought.titles[item], self._bought.category_of(item))
             for item in sold.tolist()
             if bought.titles[item]
         )
         settings = BackgroundSettings()
         self._settings = settings
         self._compressor = Compressor(self._lexicon, settings.compression)
+        self._together = Behaviour.item_knn(history).sparse(_PARTNERS) if Agent.PREFERENCE in agents else None
 
     def of(self, shoppers: Sequence[Shopper], task: Task) -> list[Shopper]:
         """The shoppers of a task with their backgrounds."""
@@ -62,7 +69,7 @@ class Known:
                 Purchase(
                     int(histories.day[entry]) * 86_400_000,
                     self._bought.titles[histories.item[entry]],
-                    self._category(int(histories.item[entry])),
+                    self._bought.category_of(int(histories.item[entry])),
                     max(int(histories.quantity[entry]), 0),
                     float(np.nan_to_num(histories.amount[entry])),
                 )
@@ -83,6 +90,7 @@ class Known:
                     shopper.recent,
                     shopper.moment,
                     self._lexicon,
+                    wanted=self._wanted(histories.item[entries.start : entries.stop].tolist()),
                     settings=self._settings.preference,
                 )
                 if Agent.PREFERENCE in self._agents
@@ -91,9 +99,14 @@ class Known:
             found.append(replace(shopper, background=known))
         return found
 
-    def _category(self, item: int) -> str:
-        codes, names = self._bought.category, self._bought.category_names
-        return names[codes[item]] if codes is not None and codes[item] >= 0 else ""
+    def _wanted(self, items: list[int]) -> list[Wanted]:
+        """What others took beside these items, as a worker finds it."""
+        if self._together is None:
+            return []
+        return [
+            Wanted(self._bought.titles[item], self._bought.category_of(item), speakers, weight)
+            for item, speakers, weight in partners_of(self._together, list(dict.fromkeys(items)))
+        ]
 
 
 def judge_of(bought: Bought, vectors: Vectors, encoder: Encoder, moment: int) -> Callable[[], Judge]:

@@ -24,4 +24,5 @@ class Agent(StrEnum):
     COMPRESSION = "compression"
     PORTRAIT = "portrait"
     PREFERENCE = "preference"
+    TRENDS = "trends"
     JUDGE = "judge"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from console.errors import ConsoleError
 from console.verbs.evaluation.demand_writing import Writer, shoppers_of
-from console.verbs.evaluation.purchases import moment_of
+from console.verbs.evaluation.purchases import moment_of, student_cutoff
 from index.evaluate.demand import measure, with_new
 from index.evaluate.demand_fusion import PARTS, Scene, brought, learn
 from index.evaluate.metrics import bootstrap
@@ -83,7 +82,7 @@ class Fusion:
 
         log = self._bought.log.before(self._cut.cutoff)
         for folder in students:
-            learnt = _cutoff_of(folder)
+            learnt = moment_of(student_cutoff(folder))
             if learnt >= self._cut.cutoff:
                 raise ConsoleError(
                     f"The student {folder} has seen purchases up to the cutoff or later.",
@@ -91,7 +90,7 @@ class Fusion:
                 )
             own = self._settings.student.model_copy(update={"model": str(folder)})
             agents = self._settings.model_copy(update={"student": own})
-            writer = Writer(open_runtime(agents, self._bought.titles), agents)
+            writer = Writer(open_runtime(agents, self._bought.on_offer()), agents)
             for gap in _GAPS:
                 moment = learnt + gap * _DAY_MS
                 if moment > self._cut.cutoff - _LEAST_DAYS * _DAY_MS:
@@ -100,7 +99,7 @@ class Fusion:
                 cut = split(log, moment)
                 task = with_new(cut, log)
                 titles = self._bought.titles
-                writer.offer([title for title, on in zip(titles, task.offered, strict=True) if on and title])
+                writer.offer(self._bought.on_offer(task.offered))
                 shoppers = shoppers_of(task.shoppers, task.users.tolist(), log, titles)
                 knowledge = Knowledge(cut.history, moment, self._vectors)
                 self._lessons.append(self._scene(knowledge, task, writer.write(shoppers, self._tell)))
@@ -143,15 +142,3 @@ class Fusion:
         sure = [[demand.confidence for demand in one.demands][: self._queries] for one in written.sets]
         asked = [one[: self._queries] for one in written.queries]
         return Scene(knowledge, task, brought(self._answers, asked, sure, task))
-
-
-def _cutoff_of(folder: Path) -> int:
-    """UTC milliseconds of the moment up to which a student has seen purchases."""
-    try:
-        facts = json.loads((folder / "student.json").read_text(encoding="utf-8"))
-        return moment_of(facts["pairs"]["cutoff"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConsoleError(
-            f"{folder} does not say up to when its student has seen purchases ({error}).",
-            way_out="Name a folder that `nearline distill train` wrote.",
-        ) from error

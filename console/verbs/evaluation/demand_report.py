@@ -53,6 +53,13 @@ def show(report: dict[str, Any], title: str) -> None:
                 f"{form}: {one['tokens']:.0f} tokens, raw {one['tokens_raw']:.0f}, {one['times_fewer']:.1f} times fewer "
                 f"(medians of {one['shoppers_counted']:.0f} shoppers)"
             )
+        for when, one in part.get("faults", {}).items():
+            kinds = ", ".join(f"{name} {share:.1%}" for name, share in one["by_fault"].items())
+            console.print(
+                f"{when} judging: {one['demands']:.1f} demands a shopper, {one['faulty']:.1%} faulty ({kinds or 'none'})",
+                markup=False,
+                highlight=False,
+            )
         for pair, values in part.get("differences", {}).items():
             shown = ", ".join(
                 f"{metric} {value.mean:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.verbs.evaluation.options import (  # noqa: TC001  # typer reads the annotations at run time
+    AsJson,
+    Catalog,
+    Cutoff,
+    Events,
+)
 from console.verbs.evaluation.purchases import moment_of, read_purchases
 
 if TYPE_CHECKING:
@@ -16,27 +22,20 @@ _PARTS = 500
 
 
 def encoder(
-    events: Annotated[
-        Path,
-        typer.Option(
-            help="Purchases: a CSV file of Online Retail, or events as .jsonl, .jsonl.gz, .parquet."
-        ),
-    ],
-    cutoff: Annotated[str, typer.Option(help="Day (2011-09-01, 00:00 UTC) that ends the history.")],
+    events: Events,
+    cutoff: Cutoff,
     trained: Annotated[
         list[Path] | None,
         typer.Option(
             "--encoder", help="Folder of a trained encoder, learnt before the cutoff; repeat for more."
         ),
     ] = None,
-    catalog: Annotated[
-        Path | None, typer.Option(help="Titles of the items in a file of one's own events.")
-    ] = None,
+    catalog: Catalog = None,
     base: Annotated[
         Path | None, typer.Option(help="Folder of the general encoder; the packaged one if not given.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of resampling and of the parts of titles.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Recall of slates from the titles of EASE^R's top five items, ten items each, by encoder."""
     from rich.status import Status  # noqa: PLC0415

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  # typer reads the annotation at run time
 from typing import Annotated
 
 import typer
 
-from console.verbs.evaluation.options import AsJson, Catalog, Cutoff, Events, telling
+from console.verbs.evaluation.options import AsJson, Catalog, Cutoff, Events, Student, telling
 
 __all__ = ["intents"]
 
@@ -15,9 +14,7 @@ __all__ = ["intents"]
 def intents(
     events: Events,
     cutoff: Cutoff,
-    student: Annotated[
-        Path | None, typer.Option(help="A student's folder; without it the runtime of the settings writes.")
-    ] = None,
+    student: Student = None,
     catalog: Catalog = None,
     shoppers: Annotated[int, typer.Option(min=2, help="How many are simulated.")] = 1_000,
     days: Annotated[float, typer.Option(min=1, help="For how long, from the cutoff on.")] = 28.0,

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from agents.explicit import EXPLICIT
-from agents.settings import AgentSettings, RuntimeKind
 from console.errors import ConsoleError
 from console.settings import load_settings
 from console.verbs.evaluation.demand_writing import Writer
 from console.verbs.evaluation.intents_found import Asked, by_behaviour, found, swapped_within
 from console.verbs.evaluation.intents_slates import Slates, catalog_rows, requests, said, with_queries_of
+from console.verbs.evaluation.options import agents_of
 from console.verbs.evaluation.purchases import moment_of, read_purchases
 from index.channels.behaviour import LAMBDA, cosine_weights, gram
 from index.channels.popularity import popularity
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from agents import DemandSet, Runtime
+    from agents import AgentSettings, DemandSet, Runtime
     from console.verbs.evaluation.demand_writing import Written
-    from console.verbs.evaluation.purchases import Bought
     from index.channels.purchases import Purchases
     from index.encoders.encoder import Encoder
     from index.evaluate.demand import Rows
@@ -116,10 +115,7 @@ class IntentStudy:
         from agents import open_runtime  # noqa: PLC0415  # the model before the encoder, see agents.runtime.threads
 
         settings = load_settings()
-        agents = settings.agents
-        if student is not None:
-            own = agents.student.model_copy(update={"model": str(student)})
-            agents = AgentSettings.model_validate({"runtime": RuntimeKind.STUDENT, "student": own})
+        agents = agents_of(settings.agents, student)
         moment = moment_of(cutoff)
         tell("reading purchases")
         bought = read_purchases(events, catalog, known_before=moment)
@@ -130,7 +126,7 @@ class IntentStudy:
                 way_out="Choose another cutoff, or give the catalogue with --catalog.",
             )
         titles = [bought.titles[at] for at in kept]
-        shelf = Shelf(history.items, titles, _categories(bought, kept))
+        shelf = Shelf(history.items, titles, [bought.category_of(at) for at in kept.tolist()])
         tell("simulating shoppers")
         sold = np.bincount(history.item, minlength=len(kept))
         population = Population(
@@ -151,7 +147,7 @@ class IntentStudy:
             population, settings.stream.gate, category_of, signs=simulated.signs, seed=simulated.seed
         )
         tell("loading models")
-        runtime = open_runtime(agents, titles)
+        runtime = open_runtime(agents, [short_title(title) for title in titles])
         encoder = open_encoder(settings.index.encoder)
         return cls(history, moment, shelf, begun, runtime, agents, encoder, simulated, tell)
 
@@ -273,13 +269,6 @@ class IntentStudy:
 def _inferred(whole: DemandSet) -> DemandSet:
     """The demands without those in the shopper's own words."""
     return replace(whole, demands=tuple(one for one in whole.demands if one.kind != EXPLICIT))
-
-
-def _categories(bought: Bought, kept: npt.NDArray[np.int64]) -> list[str]:
-    if bought.category is None:
-        return [""] * len(kept)
-    codes = bought.category[kept].tolist()
-    return [bought.category_names[code] if code >= 0 else "" for code in codes]
 
 
 def _narrowed(

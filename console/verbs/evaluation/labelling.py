@@ -146,7 +146,7 @@ def generated_set(
     titles = dict(zip(bought.log.items, bought.titles, strict=True))
 
     async def written() -> list[tuple[int, str]]:
-        ladder = Ladder(open_runtime(settings, bought.titles), settings)
+        ladder = Ladder(open_runtime(settings, bought.on_offer()), settings)
         found: list[tuple[int, str]] = []
         try:
             for start in range(0, len(people), _BATCH):

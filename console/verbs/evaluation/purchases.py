@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from index.channels.purchases import Purchases
     from index.encoders.encoder import Vectors
 
-__all__ = ["Bought", "moment_of", "read_purchases"]
+__all__ = ["Bought", "moment_of", "read_purchases", "student_cutoff"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,21 @@ class Bought:
     titles: list[str]
     category: npt.NDArray[np.int64] | None
     category_names: tuple[str, ...] = ()
+
+    def category_of(self, item: int) -> str:
+        """The name of an item's category; empty where it is unknown."""
+        codes = self.category
+        return self.category_names[codes[item]] if codes is not None and codes[item] >= 0 else ""
+
+    def on_offer(self, offered: npt.NDArray[np.bool_] | None = None) -> list[str]:
+        """The short titles of the items that are offered, of all if none are named: what a worker lets a student write."""
+        from index.items.titles import short_title  # noqa: PLC0415
+
+        return [
+            short_title(title)
+            for at, title in enumerate(self.titles)
+            if title and (offered is None or offered[at])
+        ]
 
     def vectors(self) -> Vectors | None:
         """(items, d) of the titles by the configured encoder; None without titles."""
@@ -64,6 +80,23 @@ def moment_of(day: str) -> int:
     return int(moment.timestamp()) * 1000
 
 
+def student_cutoff(student: Path) -> str:
+    """The day before which a student has seen purchases.
+
+    Raises:
+        ConsoleError: If its folder does not say.
+    """
+    try:
+        cutoff: str = json.loads((student / "student.json").read_text(encoding="utf-8"))["pairs"]["cutoff"]
+        moment_of(cutoff)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConsoleError(
+            f"The folder {student} does not say up to when its student has seen purchases.",
+            way_out="Name one that `nearline distill train` wrote.",
+        ) from error
+    return cutoff
+
+
 def read_purchases(events: Path, catalog: Path | None, *, known_before: int | None = None) -> Bought:
     """Read a file of purchases.
 
@@ -83,7 +116,7 @@ def read_purchases(events: Path, catalog: Path | None, *, known_before: int | No
 
     dataset = open_dataset(str(events), catalog=catalog)
     items = _items(dataset, events, catalog, known_before)
-    orders = take_orders(dataset.orders(), list(items))
+    orders = take_orders(dataset.orders(), list(items), source=str(events))
     known = [items.get(item, {}) for item in orders.log.items]
     names = [str(row.get("category") or "") for row in known]
     codes = {name: code for code, name in enumerate(dict.fromkeys(name for name in names if name))}

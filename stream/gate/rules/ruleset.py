@@ -272,7 +272,7 @@ def _explain(problem: Any, tree: yaml.Node | None, data: Any, source: str) -> st
     given = problem.get("input")
     if problem["type"] != "value_error" and isinstance(given, str | int | float | bool):
         what = f"{what}, not {str(given)[:60]!r}"
-    return f"{source}, line {line}: {', '.join(names)}{': ' if names else ''}{what}"
+    return f"{source}, line {line}: {', '.join(names)}{': ' if names else ''}{what}."
 
 
 def _as_spelled(path: Any, data: Any) -> list[Any]:

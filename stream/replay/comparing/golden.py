@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nearline import written_whole
 from stream.replay.comparing.columns import columns_from, columns_of, prompt_hash
 from stream.replay.errors import RunError
 from stream.replay.run import SCHEMA as RUN_SCHEMA
@@ -99,8 +100,8 @@ def write_golden(folder: Path, path: Path) -> None:
     )
     data = b"".join(msgspec.json.encode(one) + b"\n" for one in (_Head(SCHEMA, kept), *rows))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        with written_whole(path) as beside:
+            beside.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
         raise RunError(
             f"{path} cannot be written: {error}.", way_out="Check disk and permissions."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from nearline import written_whole
 from stream.replay.comparing.golden import run_at
 from stream.replay.errors import RunError
 from stream.replay.report.plots import bars, columns, curve
@@ -62,7 +63,8 @@ def write_report(found: Difference, one: Path, other: Path, path: Path) -> None:
     check_place(path)
     page = _environment().get_template("page.html").render(_context(found, one, other))
     try:
-        path.write_text(page, encoding="utf-8", errors="replace")
+        with written_whole(path) as beside:
+            beside.write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error}.", way_out="Choose another place.") from error
 

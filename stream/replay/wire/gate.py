@@ -80,7 +80,9 @@ class ReplayedGate(GateAgent):
         for run in by_rules(partition, batch, self._stretches[partition.number]):
             outcome = self._gate.apply(partition, run, 0)
             found.dead += outcome.dead
-            for at, trigger in placed(run, outcome):
+            found.reasons += outcome.reasons
+            found.fired += outcome.fired
+            for at, trigger in placed(outcome):
                 value = PlacedTrigger(**msgspec.structs.asdict(trigger), place=at)
                 found.triggers.append((trigger.user.encode(), msgspec.json.encode(value)))
         return found

@@ -15,11 +15,11 @@ import msgspec
 from stream.gate.state.ledger import DAY_MS
 from stream.infer.chain import Chosen, Thought, chain_of, demands_json, slate_of
 from stream.infer.pipeline import read_demands, request_of
-from stream.infer.shopper import shopper_of
+from stream.infer.shopper import Labels, shopper_of
 from stream.redis_client import patiently
 from stream.replay.errors import WireError
 from stream.replay.in_place import NEVER, TOGETHER
-from stream.replay.variety import variety_of
+from stream.replay.variety import varieties_of
 from stream.replay.wire.as_it_was import AsItWas
 from stream.replay.wire.messages import Beside, PlacedTrigger, ReplayedTrace, bare_trigger
 from stream.slates import Written
@@ -122,9 +122,10 @@ class Serving:
         """From triggers of different shoppers to their slates, under one state of the catalogue."""
         began = time.perf_counter()
         recall = thinking.living.now.on(triggers[0].ts // DAY_MS)
+        labels = Labels(recall.catalog)
         known = await patiently("reading demands", lambda: self._remembered(triggers))
         thoughts = [
-            Thought(trigger, shopper_of(trigger, recall.catalog, read_demands(data)), trigger.made_at)
+            Thought(trigger, shopper_of(trigger, labels, read_demands(data)), trigger.made_at)
             for trigger, data in zip(triggers, known, strict=True)
         ]
         prepared = time.perf_counter()
@@ -134,6 +135,7 @@ class Serving:
         result = recall.recall([request_of(*pair, days) for pair in zip(thoughts, sets, strict=True)])
         spent = ((prepared - began) * 1e3, (inferred - prepared) * 1e3)
         stages = (*spent, result.encode_ms, result.search_ms, result.fuse_ms)
+        varieties = varieties_of(thoughts, result.candidates, recall, labels, thinking.new_days)
         batch: list[Written] = []
         for place, (thought, demands) in enumerate(zip(thoughts, sets, strict=True)):
             candidates = result.candidates[place]
@@ -142,10 +144,9 @@ class Serving:
             trace = chain_of(thought, demands, chosen, slate, recall.catalog, {})
             kept = demands_json(demands) if demands.rung == "llm" else None
             batch.append(Written(slate, trace, kept))
-            variety = variety_of(thought, candidates, recall, thinking.new_days)
             touched = [act.item_id for act in thought.shopper.recent]
             items = _titled((*touched, *(one.item for one in candidates)), recall.catalog)
-            beside = Beside(variety, f"{os.getpid()}-{self._chunks}", stages, items)
+            beside = Beside(varieties[place], f"{os.getpid()}-{self._chunks}", stages, items)
             record = ReplayedTrace(**msgspec.structs.asdict(trace), beside=beside)
             await self._outbox.send(self._topic, msgspec.json.encode(record), key=thought.trigger.user)
         await patiently("writing slates", lambda: self._store.write(batch))

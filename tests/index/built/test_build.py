@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from index import Catalog, CatalogError, CatalogSourceError, Columns, VectorIndex, build_catalog, is_current
-from index.built import build as build_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -273,7 +272,7 @@ def test_the_old_catalogue_is_put_back_if_the_new_one_cannot_be_moved_in(
         raise OSError(28, "No space left on device")
 
     before = files(shop)
-    monkeypatch.setattr(build_module, "swap_folder", refuse)
+    monkeypatch.setattr("index.built.swap.swap_folder", refuse)
     with pytest.raises(CatalogError, match="No space left"):
         build_catalog(write_items(GOOD), shop, encoder)
     assert files(shop) == before

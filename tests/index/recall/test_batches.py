@@ -120,8 +120,8 @@ def recalls(store: Path, encoder: WordEncoder, **settings: object) -> Recall:
     )
 
 
-def written(recall: Recall, asked: list[RecallRequest], *, features: bool = True) -> list[bytes]:
-    result = recall.recall(asked, features=features)
+def written(recall: Recall, asked: list[RecallRequest]) -> list[bytes]:
+    result = recall.recall(asked)
     return [
         msgspec.json.encode(one)
         for one in zip(result.candidates, result.best, result.demands, result.pools, strict=True)
@@ -182,9 +182,15 @@ def test_a_demand_asked_again_is_neither_encoded_nor_searched_again(
     assert again.best[0] == first.best[0]
 
 
-def test_without_features_the_slates_are_the_same(store: Path, encoder: WordEncoder) -> None:
+def test_without_what_is_for_the_record_the_slates_are_the_same(store: Path, encoder: WordEncoder) -> None:
     recall, asked = recalls(store, encoder), requests(7, 20)
-    told, bare = (recall.recall(asked, features=features).candidates for features in (True, False))
-    assert all(not one.features for slate in bare for one in slate)
-    assert any(one.features for slate in told for one in slate)
-    assert [[replace(one, features=()) for one in slate] for slate in told] == bare
+    told, bare = (recall.recall(asked, record=record).candidates for record in (True, False))
+    ranked = [one for slate in told for one in slate if one.channel != "popular" or one.features]
+    assert all(one.features and one.parts for one in ranked)
+    assert any(one.ranks for one in ranked)
+    only = [
+        [msgspec.structs.replace(one, features=(), ranks={}, parts={}) for one in slate] for slate in told
+    ]
+    bare = [[msgspec.structs.replace(one, parts={}) if one.parts else one for one in slate] for slate in bare]
+    assert only == bare
+    assert not any(one.features or one.ranks for slate in bare for one in slate)

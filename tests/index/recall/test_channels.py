@@ -17,7 +17,7 @@ from index.items.item import Item
 from index.living import LivingRecall, Remove, Stock, Upsert
 from index.recall import Act
 from index.recall.beside import Beside, open_beside
-from index.recall.channel import scaled
+from index.recall.lists import scaled
 from index.recall.settings import ChannelWeights
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ def test_a_catalogue_of_an_earlier_layout_serves_without_what_it_lacks(
 @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20), st.booleans())
 def test_values_are_from_a_thousandth_to_one_and_keep_the_order(scores: list[float], full: bool) -> None:
     falling = np.array(sorted(scores, reverse=True), dtype=np.float32)
-    values = scaled(falling, full=full)
+    known = np.ones((1, len(falling) + (not full)), dtype=bool)
+    known[0, len(falling) :] = False  # the list has ended before
+    (values,) = scaled(np.resize(falling, known.shape), known, np.array([known.shape[1]]))[:, : len(falling)]
     assert ((values >= 1e-3) & (values <= 1.0)).all()
     assert (np.diff(values) <= 0).all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import time
@@ -16,7 +15,6 @@ from pydantic import SecretStr
 
 from index import Query, Recall, RecallRequest
 from index.built.build import build_catalog
-from index.encoders.encoder import unit_rows
 from index.living import Versions
 from stream.catalog.follower import Graveyard
 from stream.catalog.places import places
@@ -27,26 +25,13 @@ from stream.outbox import Outbox
 from stream.redis_client import connect_redis
 from stream.settings import KafkaSettings, RedisSettings
 from stream.topics import create_topics
+from tests.index.conftest import WordEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 pytestmark = pytest.mark.real
-
-
-class Words:
-    """Each word is a direction; texts that share words are near."""
-
-    name, dimensions, fingerprint = "words", 64, "sha256:words"
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        rows = np.zeros((len(texts), 64), np.float32)
-        for at, text in enumerate(texts):
-            for word in text.casefold().replace(",", " ").split():
-                seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
-                rows[at] += np.random.default_rng(seed).normal(size=64).astype(np.float32)
-        return unit_rows(rows)
 
 
 def lamps(path: Path, count: int, first: int = 0) -> Path:
@@ -100,7 +85,7 @@ async def shop(tansu: str, valkey: str, topic_prefix: str, tmp_path: Path) -> As
     kafka = KafkaSettings(brokers=tansu, prefix=topic_prefix, partitions=2)
     create_topics(kafka)
     home = tmp_path / "catalog"
-    build_catalog(lamps(tmp_path / "lamps.jsonl", 60), home, Words())
+    build_catalog(lamps(tmp_path / "lamps.jsonl", 60), home, WordEncoder())
     redis = await connect_redis(RedisSettings(url=SecretStr(valkey)))
     outbox = Outbox(kafka, "test")
     await outbox.start()
@@ -112,12 +97,12 @@ async def shop(tansu: str, valkey: str, topic_prefix: str, tmp_path: Path) -> As
 
     async def start(**more: Any) -> LivingCatalog:
         made.living = LivingCatalog(
-            Recall.open(home, Words()),
+            Recall.open(home, WordEncoder()),
             home,
             kafka,
             CatalogSettings(watch_s=0.05, **more),
             Graveyard(redis, "nl:", outbox, kafka.dead_topic),
-            reopen=lambda: Recall.open(home, Words(), verify=True),
+            reopen=lambda: Recall.open(home, WordEncoder(), verify=True),
             changed=changed,
             fail=made.failures.append,
             kept=3,
@@ -191,10 +176,10 @@ async def test_publishing_and_rolling_back_under_load_loses_no_request_and_no_ch
     offsets = {f"{shop.kafka.catalog_topic}:{p}": 0 for p in range(2)}
     for turn in range(4):
         source = lamps(tmp_path / f"v{turn}.jsonl", 60 + turn)
-        await asyncio.to_thread(shop.versions.publish, source, Words(), offsets=offsets)
+        await asyncio.to_thread(shop.versions.publish, source, WordEncoder(), offsets=offsets)
         await shop.until(lambda turn=turn: living.switched == turn * 2 + 1, "a published version taken up")
         assert len(living.now.catalog) == 60 + turn
-        await asyncio.to_thread(shop.versions.rollback, max(1, turn + 1), Words())
+        await asyncio.to_thread(shop.versions.rollback, max(1, turn + 1), WordEncoder())
         await shop.until(lambda turn=turn: living.switched == turn * 2 + 2, "a version gone back to")
     stop.set()
     await asyncio.gather(*load)
@@ -207,7 +192,7 @@ async def test_a_damaged_version_is_refused_and_the_last_good_one_goes_on_servin
     shop: Any, tmp_path: Path
 ) -> None:
     living = await shop.start()
-    build_catalog(lamps(tmp_path / "more.jsonl", 90), tmp_path / "more", Words())
+    build_catalog(lamps(tmp_path / "more.jsonl", 90), tmp_path / "more", WordEncoder())
     os.truncate(tmp_path / "more" / "vectors.faiss", 5_000)
     for path in (tmp_path / "more").iterdir():
         path.replace(shop.home / path.name)

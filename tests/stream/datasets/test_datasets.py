@@ -11,7 +11,7 @@ from stream.datasets import (
     FileDataset,
     OnlineRetail,
     open_dataset,
-    write_catalog,
+    write_json_lines,
 )
 
 if TYPE_CHECKING:
@@ -60,16 +60,16 @@ def test_a_written_catalogue_reads_back_the_same_and_replaces_the_old(folder: Pa
     out = folder / "deep" / "catalog.jsonl"
     own = FileDataset(catalog=folder / "items.jsonl")
     for _ in range(2):
-        assert write_catalog(own, out) == 1
+        assert write_json_lines(out, own.catalog()) == 1
     assert list(FileDataset(catalog=out).catalog()) == [ITEM]
     assert [path.name for path in out.parent.iterdir()] == ["catalog.jsonl"]
 
 
 def test_a_catalogue_that_fails_halfway_leaves_the_old_one(folder: Path) -> None:
     out = folder / "catalog.jsonl"
-    write_catalog(FileDataset(catalog=folder / "items.jsonl"), out)
+    write_json_lines(out, FileDataset(catalog=folder / "items.jsonl").catalog())
     (folder / "items.jsonl").write_text(json.dumps(ITEM) + "\n{oops\n")
     with pytest.raises(DatasetError, match="line 2"):
-        write_catalog(FileDataset(catalog=folder / "items.jsonl"), out)
+        write_json_lines(out, FileDataset(catalog=folder / "items.jsonl").catalog())
     assert out.read_text().count("\n") == 1
     assert not list(folder.glob(".catalog*"))

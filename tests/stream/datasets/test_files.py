@@ -122,6 +122,7 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind_or_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "events.xml").touch()
     with pytest.raises(DatasetError, match="not a kind of file"):
         FileDataset(tmp_path / "events.xml")
     with pytest.raises(DatasetError, match="no such file"):

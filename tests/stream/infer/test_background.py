@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,29 +16,19 @@ from index import Catalog, Recall, VectorIndex, build_catalog
 from index.channels.behaviour import Neighbours
 from index.recall.beside import Beside
 from stream.infer.background import LivingBackgrounds, living_backgrounds
+from tests.stream.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from agents.portrait import Portrait
 
 _NOW = 1_746_921_600_000
 _TITLES = [
     f"{colour} {kind}" for kind in ("lunch bag", "tea mug", "garden pot") for colour in ("red", "owl", "rose")
 ]
 _IDS = tuple(f"i{at}" for at in range(len(_TITLES)))
-
-
-class Words:
-    name = "words"
-    dimensions = 256
-    fingerprint = "words"
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        vectors = np.zeros((len(texts), 256), dtype=np.float32)
-        for row, text in enumerate(texts):
-            for word in text.lower().split():
-                vectors[row, zlib.crc32(word.encode()) % 256] = 1.0
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 class Listening:
@@ -105,7 +94,7 @@ def _settings(**more: object) -> AgentSettings:
 async def test_a_server_is_told_portrait_ledger_and_preferences_and_what_the_like_went_on_to_want(
     recall: Recall,
 ) -> None:
-    settings, runtime = _settings(), Listening()
+    settings, runtime = _settings(leads=[]), Listening()
     ladder = Ladder(runtime, settings, background=living_backgrounds(settings, recall))  # type: ignore[arg-type]
     (answer,) = await ladder.infer([_shopper()])
     text = runtime.asked[0].text
@@ -157,3 +146,32 @@ def test_the_portrait_is_made_anew_only_when_the_ledger_has_moved(recall: Recall
 )
 def test_who_has_room_is_told(recall: Recall, more: dict[str, object], told: bool) -> None:
     assert (living_backgrounds(_settings(**more), recall) is not None) is told
+
+
+async def test_a_portrait_that_has_words_is_told_with_them_and_one_without_by_its_facts(
+    recall: Recall,
+) -> None:
+    class Words:
+        """Words for one shopper."""
+
+        def of(self, user: str, portrait: Portrait) -> Portrait:
+            return replace(portrait, wording="after owl bags", worded_by="m") if user == "u" else portrait
+
+    backgrounds = living_backgrounds(_settings(), recall)
+    assert backgrounds is not None
+    words: Any = Words()
+    backgrounds.word_by(words)
+    runtime = Listening()
+    ladder = Ladder(runtime, _settings(leads=[]), background=backgrounds)
+    await ladder.infer([_shopper(), replace(_shopper(), user_id="v")])
+    worded, plain = (one.text.splitlines()[0] for one in runtime.asked)
+    assert worded == f"{plain}; after owl bags"
+
+
+async def test_in_process_a_model_that_is_asked_by_leads_draws_on_the_background(recall: Recall) -> None:
+    settings = AgentSettings.model_validate({"runtime": "local", "leads": ["recent", "potential"]})
+    runtime = Listening()
+    ladder = Ladder(runtime, settings, background=living_backgrounds(settings, recall))  # type: ignore[arg-type]
+    (result,) = await ladder.infer([_shopper()])
+    assert ["may like: " in one.text for one in runtime.asked] == [False, True]
+    assert result.demands[-1].leads == ("recent", "potential")

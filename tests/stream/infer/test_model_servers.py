@@ -23,10 +23,6 @@ import pytest
 pytest.importorskip("torch")
 
 from agents import AgentSettings, Ladder, open_runtime
-from agents.distill.card import write_card
-from agents.distill.pairs import Pair, read_pairs, write_pairs
-from agents.distill.settings import TrainSettings
-from agents.distill.train import train
 from index import Recall, build_catalog
 from stream.dead import Origin
 from stream.embedded.ports import free_ports
@@ -37,40 +33,24 @@ from stream.redis_client import connect_redis
 from stream.settings import InferSettings, KafkaSettings, RedisSettings, SlateSettings
 from stream.slates import SlateStore
 from stream.triggers import Trigger
+from tests.agents.distill.shop import GARDEN, KITCHEN, PHRASES, pairs_in, student_in
 from tests.index.conftest import WordEncoder
+from tests.stream.infer.sent import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.real
 
-_THINGS = {
-    "garden": ("spade", "rake", "hose", "gloves", "pots", "seeds", "gnome", "bench"),
-    "kitchen": ("scales", "whisk", "jars", "apron", "timer", "bowls", "tins", "knife"),
-}
-_TITLES = [f"{kind} {thing}" for kind, things in _THINGS.items() for thing in things]
 _START_S = 240.0
-_SMALL = TrainSettings(
-    vocabulary=600, hidden=64, layers=1, feed_forward=64, warm_steps=150, warm_batch=64, steps=160, batch=32, answers=3,
-    threads=1, seed=3,
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A student of a shop with two kinds of shoppers."""
-    folder = tmp_path_factory.mktemp("lesson")
-    pairs = []
-    for start in (0, 8):
-        for at in range(120):
-            had = [start + at % 8, start + (at * 3 + 1) % 8]
-            wants = [start + each for each in range(8) if start + each not in had]
-            pairs.append(Pair(tuple(dict.fromkeys(had)), tuple(wants), (1.0,) * len(wants)))
-    write_pairs(folder, dict.fromkeys(_TITLES, 10), pairs, {"cutoff": "2011-08-01"})
-    out = tmp_path_factory.mktemp("models") / "student"
-    train(read_pairs(folder), _SMALL, out)
-    write_card(out)
-    return out
+    return student_in(
+        tmp_path_factory.mktemp("models") / "student", pairs_in(tmp_path_factory.mktemp("lesson"))
+    )
 
 
 @contextmanager
@@ -126,19 +106,6 @@ def vllm_server(student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield {"url": url, "model": NAME}
 
 
-class Sent:
-    """Keeps what would go to Kafka."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    async def send(self, _topic: str, value: bytes, *_more: object, **_named: object) -> None:
-        self.records.append(json.loads(value))
-
-    async def flush(self) -> None:
-        """Nothing waits here."""
-
-
 def _received(user: str, *items: str) -> Received:
     now = time.time_ns() // 1_000_000
     recent = [Recent(f"{user}-{at}", "order", now - 86_400_000 + at, item) for at, item in enumerate(items)]
@@ -170,12 +137,12 @@ async def test_slates_are_the_models_wherever_it_runs(
         server = {"mode": "completion", "timeout": 120, **request.getfixturevalue(where)}
         told = {"runtime": "server", "server": server}
     settings = AgentSettings.model_validate({**common, **told})
-    runtime = open_runtime(settings, _TITLES)
+    runtime = open_runtime(settings, PHRASES)
     ladder = Ladder(runtime, settings)
     await ladder.prepare()
 
     items = tmp_path / "items.jsonl"
-    rows = [{"item_id": one, "title": one, "category": one.split()[0]} for one in _TITLES]
+    rows = [{"item_id": one, "title": one, "category": one.split()[0]} for one in PHRASES]
     items.write_text("".join(json.dumps(row) + "\n" for row in rows))
     encoder = WordEncoder()
     build_catalog(items, tmp_path / "catalog", encoder)
@@ -194,8 +161,8 @@ async def test_slates_are_the_models_wherever_it_runs(
     )
     # As many as a worker takes together, of both kinds.
     batch = [
-        _received(f"{kind}-{at}", *(f"{kind} {things[(at + step) % 8]}" for step in (0, 3)))
-        for kind, things in _THINGS.items()
+        _received(f"{kind}-{at}", *(things[(at + step) % 8] for step in (0, 3)))
+        for kind, things in (("garden", GARDEN), ("kitchen", KITCHEN))
         for at in range(4)
     ]
     await pipeline.serve(batch)
@@ -211,6 +178,6 @@ async def test_slates_are_the_models_wherever_it_runs(
         # What the student learnt of its kind of shopper, in the catalogue's words, wherever it was computed.
         assert {query.split()[0] for query in written} == {kind}
         assert slate.candidates[0].item in written
-    assert {record["outcome"] for record in sent.records} == {"served"}
+    assert {record["outcome"] for _, record in sent.records} == {"served"}
     await runtime.close()
     await redis.aclose()

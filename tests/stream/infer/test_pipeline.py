@@ -21,6 +21,7 @@ from stream.redis_client import connect_redis
 from stream.settings import InferSettings, KafkaSettings, RedisSettings, SlateSettings
 from stream.slates import SlateStore
 from stream.triggers import Trigger
+from tests.stream.infer.sent import Sent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -56,19 +57,6 @@ class Says:
             )
             for s in shoppers
         ]
-
-
-class Sent:
-    """Keeps what would go to Kafka."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, dict[str, Any]]] = []
-
-    async def send(self, topic: str, value: bytes, key: str | None, headers: object = ()) -> None:
-        self.records.append((topic, json.loads(value)))
-
-    async def flush(self) -> None:
-        """Nothing waits here."""
 
 
 def received(user: str, seq: int, item: str = "milk") -> Received:

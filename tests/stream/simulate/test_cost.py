@@ -9,6 +9,7 @@ from agents import prompts
 from agents.profile import render
 from agents.settings import AgentSettings
 from agents.structured import queries
+from stream.gate.state.ledger import LedgerEntry
 from stream.gate.state.recent import Recent
 from stream.infer.shopper import shopper_of
 from stream.simulate.cost import CostMeter, NoTitles, Rates
@@ -71,6 +72,19 @@ def test_the_sample_is_bounded_and_even() -> None:
     cost = counted.cost()
     assert cost.sample == 400
     assert cost.calls / 4000 == pytest.approx(0.5, abs=0.1)
+
+
+def test_each_lead_that_the_events_are_enough_for_is_a_call() -> None:
+    asked = AgentSettings.model_validate({"runtime": "local", "leads": ["recent", "long-term", "trend"]})
+    counted = CostMeter(Rates(), asked, NoTitles())
+    for number in range(10):
+        counted.add(f"new{number}", "e", 0, record(f"new{number}", 0))
+    assert (counted.cost().calls, counted.cost().unreadable) == (10, 0)
+    bought = decode_trigger(record("old", 0))
+    bought.ledger = [LedgerEntry(week=2_900, category="garden", quantity=2, cents=900, lines=1)]
+    for number in range(10):
+        counted.add(f"old{number}", "e", 0, encode(bought))
+    assert (counted.cost().calls, counted.cost().unreadable) == (30, 0)
 
 
 def test_nothing_fired_costs_nothing() -> None:

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from redis.asyncio import Redis
 
 from stream.errors import CheckpointError, RulesConflictError, RulesError
 from stream.gate.rules.book import RuleBook
@@ -16,20 +15,13 @@ from stream.gate.rules.live import LiveRules
 from stream.gate.rules.ruleset import DEFAULT_RULES, parse_rules
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from redis.asyncio import Redis
 
 pytestmark = pytest.mark.real
 
 
 def text(count: int) -> str:
     return f"# why {count}\nrules:\n  - id: a\n    when: {{types: [view], count: {count}, within: 5m}}\n"
-
-
-@pytest.fixture
-async def redis(valkey: str) -> AsyncIterator[Redis]:
-    client = Redis.from_url(valkey)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from stream.errors import CheckpointError, FencedError
@@ -15,18 +14,11 @@ from stream.gate.state.activity import Activity
 from stream.gate.state.checkpoint import CheckpointStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from redis.asyncio import Redis
 
     from stream.gate.gate import Partition
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-async def redis(valkey: str) -> AsyncIterator[Redis]:
-    client = Redis.from_url(valkey)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

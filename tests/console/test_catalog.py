@@ -69,7 +69,7 @@ def test_an_index_is_tuned_on_arrays(tmp_path: Path) -> None:
     np.save(tmp_path / "q.npy", unit_rows(rng.normal(size=(30, 32))))
     arguments = ["index", "tune", "--vectors", str(tmp_path / "v.npy"), "--queries", str(tmp_path / "q.npy")]
     result = run.invoke(app, [*arguments, "--only", "Flat", "--only", "SQ8", "--json"])
-    report = json.loads(result.output)
+    report = json.loads(result.stdout)
     assert {one["factory"] for one in report["measured"]} == {"Flat", "SQ8"}
     assert report["picked"]["recall"] >= 0.95
     assert "Picked" in run.invoke(app, [*arguments, "--only", "Flat"]).output
@@ -111,7 +111,7 @@ def test_changes_reach_the_topic_keyed_by_item(
     with gzip.open(tmp_path / "changes.jsonl.gz", "wt") as out:
         out.write('{"op": "remove", "item_id": "a"}\n\n{"op": "price", "item_id": 7, "price": 1}\n')
     result = run.invoke(app, ["catalog", "send", str(tmp_path / "changes.jsonl.gz"), "--json"])
-    assert json.loads(result.output) == {"sent": 2, "topic": f"{topic_prefix}catalog"}
+    assert json.loads(result.stdout) == {"sent": 2, "topic": f"{topic_prefix}catalog"}
     consumer = KafkaConsumer(bootstrap_servers=tansu, enable_auto_commit=False)
     part = TopicPartition(f"{topic_prefix}catalog", 0)
     consumer.assign([part])

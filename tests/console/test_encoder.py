@@ -91,7 +91,7 @@ def test_a_trained_encoder_opens_by_its_path_and_is_measured_beside_the_general_
         ],
     )
     assert result.exception is None, result.output
-    report = json.loads(result.output)
+    report = json.loads(result.stdout)
     assert set(report["encoders"]) == {"general", str(out)}
     assert report["encoders"][str(out)]["fingerprint"] == opened.fingerprint
     assert report["learnt_later"] == []

@@ -74,7 +74,7 @@ def test_popularity_is_measured_from_a_file_of_ones_own_events(tmp_path: Path) -
         ["slate", "--events", str(events), "--cutoff", "1970-02-01", "--channel", "popularity", "--json"],
     )
     assert result.exception is None, result.output
-    report = json.loads(result.output)
+    report = json.loads(result.stdout)
     assert report["novel"]["shoppers"] == 6
     assert report["novel"]["channels"]["popularity"]["HR@20"]["mean"] == 1.0
 
@@ -94,7 +94,7 @@ def test_judgments_of_unknown_documents_are_counted_and_listed_with_their_lines(
     arguments = retrieval(tmp_path, "mug,1,3\nmug,77,2\nhat,88,1\n", "--json")
     result = CliRunner().invoke(evaluation.app, arguments)
     assert result.exception is None, result.output
-    report = json.loads(result.output)
+    report = json.loads(result.stdout)
     assert report["judgments_of_unknown_documents"] == 2
     assert report["first_unknown"] == [{"line": 3, "docid": "77"}, {"line": 4, "docid": "88"}]
     assert report["queries"] == 1

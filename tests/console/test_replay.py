@@ -198,14 +198,14 @@ def test_an_interrupted_replay_leaves_no_run_and_the_next_starts_over(
 def test_the_last_hour_is_the_same_hour_when_a_recording_goes_on(folder: Path) -> None:
     settings = load_settings()
     now = time.time() * 1000
-    first = record._wanted(settings, folder / "c", "views", ("1h", None), "u1, u2", 0.5)
+    first = record._wanted(settings, folder / "c", "views", ("1h", None), "u1, u2", 0.5, "--last")
     assert first.since is not None
     assert now - 3_600_000 - 1 <= first.since <= time.time() * 1000 - 3_600_000
     assert (first.topics, first.users, first.sample) == (("views",), frozenset({"u1", "u2"}), 0.5)
     manifest = manifest_of()
     manifest.asked = Asked(["views"], first.since - 5_000, first.since + 1, ["u1", "u2"], 0.5)
     manifest.save(folder)
-    again = record._wanted(settings, folder, "views", ("1h", "2m"), "u2,u1", 0.5)
+    again = record._wanted(settings, folder, "views", ("1h", "2m"), "u2,u1", 0.5, "--last")
     assert (again.since, again.until) == (first.since - 5_000, first.since + 1)
 
 

@@ -84,8 +84,8 @@ async def pages(url: str, until: asyncio.Event) -> dict[str, list[float]]:
     return took
 
 
-async def counted(worker: Worker, process: psutil.Process) -> tuple[int, float]:
-    """Events received and CPU seconds at the moment when the count next moves.
+async def counted(worker: Worker, process: psutil.Process, whole: int) -> tuple[int, float]:
+    """Events received and CPU seconds at the moment when the count next moves, or when ``whole`` are in.
 
     The gate counts a batch when it is done with it, so between two such moments there is no telling how far it is.
     """
@@ -93,7 +93,7 @@ async def counted(worker: Worker, process: psutil.Process) -> tuple[int, float]:
     while True:
         received = int((await asyncio.to_thread(stats, worker))["accounting"]["received"])
         before = received if before is None else before
-        if received > before:
+        if received > before or received >= whole:
             return received, sum(process.cpu_times()[:2])
         await asyncio.sleep(0.02)
 
@@ -109,17 +109,19 @@ async def windows(
     found: dict[bool, list[Window]] = {False: [], True: []}
     received = 0
     while received < whole * 0.02:  # models of nothing are loaded; partitions are taken over first
-        received, cpu = await counted(worker, process)
+        received, cpu = await counted(worker, process, whole)
     with_consoles = False
     psutil.cpu_percent()
     timing: asyncio.Task[dict[str, list[float]]] | None = None
     while received < whole * 0.95:
         console_cpu, began = sum(beside.cpu_times()[:2]), time.monotonic()
         await asyncio.sleep(seconds)
-        after, spent = await counted(worker, process)
+        after, spent = await counted(worker, process, whole)
         own[with_consoles].append(
             (sum(beside.cpu_times()[:2]) - console_cpu, round((time.monotonic() - began) * 1000))
         )
+        if after >= whole:
+            break
         found[with_consoles].append((spent - cpu, after - received))
         with_consoles = not with_consoles
         if with_consoles:
@@ -127,7 +129,7 @@ async def windows(
             timing = timing or asyncio.create_task(pages(url, done))
         else:
             on.clear()
-        received, cpu = await counted(worker, process)
+        received, cpu = await counted(worker, process, whole)
     done.set()
     idle = psutil.cpu_times_percent().idle
     took = await timing if timing else {}

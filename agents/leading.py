@@ -3,7 +3,8 @@
 A model of what goes with what (such as EASE^R) says for each title which items it speaks for. The wants of a shopper are the sum
 over all they bought. Most titles say what others say already, so a few of them, well chosen, add up to nearly the same
 wants: the titles are taken one by one, each the one that brings the sum closest in direction to that of all (matching
-pursuit: Mallat and Zhang, IEEE Transactions on Signal Processing 41, 1993, with equal weights, as a list of titles has no other). Written
+pursuit: Mallat and Zhang, IEEE Transactions on Signal Processing 41, 1993, with equal weights, as a list of titles has no other). The
+newest titles may be told first, since a reader that learnt from whole histories looks at them most. Written
 by their short names (`agents.short_names`) they are a twentieth of the order lines' tokens, and readable back without loss.
 
 The weekly lines of `agents.compression` tell amounts, rhythm and factors; this tells what was bought.
@@ -85,8 +86,9 @@ def keep_leading(
     *,
     tokens: int,
     count: Callable[[str], int],
+    newest: float = 0.0,
 ) -> Leading:
-    """As many leading titles of a history as ``tokens`` hold.
+    """The newest titles of a history, and as many leading ones of those before as ``tokens`` hold.
 
     Args:
         titles: What the shopper bought, each once, the oldest first.
@@ -94,16 +96,21 @@ def keep_leading(
         names: The catalogue's short names.
         tokens: Room of the text.
         count: The length of a text in tokens of the model that will read it.
+        newest: Share of the tokens for the newest titles, 0 to 1.
     """
     whole = BETWEEN.join(names.short(title) for title in titles)
     if (length := count(whole)) <= tokens:
         return Leading(tuple(titles), whole, length, 0)
     between = count(BETWEEN.strip())
-    room, kept = tokens, []
-    for at in leading(says, max(1, tokens // (between + 1))):
-        cost = count(" " + names.short(titles[at])) + between
-        if cost <= room:
-            room -= cost
+    costs = [count(" " + names.short(title)) + between for title in titles]
+    room, first = tokens, len(titles)
+    while first and tokens - room + costs[first - 1] <= newest * tokens:
+        first -= 1
+        room -= costs[first]
+    kept = list(range(len(titles) - 1, first - 1, -1))
+    for at in leading(says[:first], max(1, tokens // (between + 1))):
+        if costs[at] <= room:
+            room -= costs[at]
             kept.append(at)
     text = ""
     # Pieces were counted one by one; as one text they may come to a few tokens more.

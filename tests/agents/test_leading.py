@@ -46,11 +46,25 @@ def test_a_shopper_of_whom_nothing_is_known_has_an_empty_history() -> None:
     assert (kept.titles, kept.text, kept.tokens, kept.left_out) == ((), "", 0, 0)
 
 
-@given(n=st.integers(1, 60), tokens=st.integers(4, 80), seed=st.integers(0, 5))
+def test_the_newest_titles_have_their_share_and_the_rest_is_of_those_before() -> None:
+    def kept(newest: float) -> tuple[str, ...]:
+        return keep_leading(_TITLES, says(60), _NAMES, tokens=60, count=estimate, newest=newest).titles
+
+    none, half, every = kept(0.0), kept(0.5), kept(1.0)
+    assert every == _TITLES[-len(every) :]
+    fresh = len(every) // 2
+    assert half[-fresh:] == _TITLES[-fresh:]
+    before = half[:-fresh]
+    assert before
+    assert before != _TITLES[-len(half) : -fresh]
+    assert none[-fresh:] != _TITLES[-fresh:]
+
+
+@given(n=st.integers(1, 60), tokens=st.integers(4, 80), seed=st.integers(0, 5), newest=st.floats(0, 1))
 def test_what_is_kept_fits_its_room_stays_in_order_and_is_read_back_whole(
-    n: int, tokens: int, seed: int
+    n: int, tokens: int, seed: int, newest: float
 ) -> None:
-    kept = keep_leading(_TITLES[:n], says(n, seed), _NAMES, tokens=tokens, count=estimate)
+    kept = keep_leading(_TITLES[:n], says(n, seed), _NAMES, tokens=tokens, count=estimate, newest=newest)
     assert kept.tokens == estimate(kept.text) <= tokens
     assert len(kept.titles) + kept.left_out == n
     places = [_TITLES.index(title) for title in kept.titles]

@@ -44,7 +44,7 @@ def test_versions_are_listed_with_the_one_in_force(home: Path, tmp_path: Path) -
     encoder = WordEncoder()
     build_catalog(lamps(tmp_path / "a.jsonl", 3), home, encoder)
     Versions(home).publish(lamps(tmp_path / "b.jsonl", 4), encoder, note="[bold]four", author="ann")
-    listed = json.loads(run.invoke(app, ["catalog", "versions", "--json"]).output)
+    listed = json.loads(run.invoke(app, ["catalog", "versions", "--json"]).stdout)
     assert [(one["number"], one["in_force"], one["manifest"]["items"]) for one in listed] == [
         (1, False, 3),
         (2, True, 4),
@@ -53,7 +53,7 @@ def test_versions_are_listed_with_the_one_in_force(home: Path, tmp_path: Path) -
 
 
 def test_the_schema_of_changes_is_printed_as_json() -> None:
-    printed = json.loads(run.invoke(app, ["catalog", "schema"]).output)
+    printed = json.loads(run.invoke(app, ["catalog", "schema"]).stdout)
     assert printed["required"] == ["op", "item_id"]
 
 
@@ -133,7 +133,7 @@ def test_a_file_is_published_and_gone_back_from_with_the_packaged_encoder(
     first = run.invoke(
         app, ["catalog", "publish", str(lamps(tmp_path / "a.jsonl", 5)), "--note", "first", "--json"]
     )
-    made = json.loads(first.output)
+    made = json.loads(first.stdout)
     assert (made["number"], made["manifest"]["items"]) == (1, 5)
     assert set(made["manifest"]["published"]["offsets"].values()) == {0}
     second = run.invoke(app, ["catalog", "publish", str(lamps(tmp_path / "b.jsonl", 9)), "--offline"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ import msgspec
 from mode import Service
 from redis.exceptions import RedisError
 
-from stream.redis_client import make_redis
+from stream.metrics.redis_writer import GOODBYE_S, RedisWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EVERY_S", "HEARTBEAT_SCHEMA", "TTL_S", "Beat", "Heartbeat", "heartbeat_key", "workers_key"]
 
-log = logging.getLogger(__name__)
-
 HEARTBEAT_SCHEMA = 1
 EVERY_S = 2.0
 TTL_S = 15
-_GOODBYE_S = 1.0
 _REMEMBERED_MS = 86_400_000
 
 
@@ -70,7 +66,7 @@ def workers_key(prefix: str) -> str:
     return f"{prefix}workers"
 
 
-class Heartbeat(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
+class Heartbeat(RedisWriter):
     """Writes the heartbeat while the worker runs, and takes it away when the worker ends in order.
 
     Args:
@@ -80,13 +76,10 @@ class Heartbeat(Service):  # type: ignore[misc]  # mode has no types that mypy m
     """
 
     def __init__(self, settings: RedisSettings, worker: str, beat: Callable[[], Beat]) -> None:
-        super().__init__()
-        self._settings = settings
+        super().__init__(settings, "the worker's heartbeat")
         self._key = heartbeat_key(settings.prefix, worker)
         self._worker, self._all = worker, workers_key(settings.prefix)
         self._beat = beat
-        self._redis: Redis | None = None
-        self._failing = False
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _write(self) -> None:
@@ -95,37 +88,19 @@ class Heartbeat(Service):  # type: ignore[misc]  # mode has no types that mypy m
             await self.write_once()
             await self.sleep(max(EVERY_S - (time.monotonic() - began), EVERY_S / 4))
 
-    async def write_once(self) -> bool:
-        """Write it now; False where that failed, which is logged when it begins and never raised."""
-        try:
-            if self._redis is None:
-                self._redis = make_redis(self._settings)
-            beat = self._beat()
-            await self._redis.set(self._key, msgspec.json.encode(beat), ex=TTL_S)
-            await self._redis.zadd(self._all, {self._worker: beat.at})
-            await self._redis.zremrangebyscore(self._all, 0, beat.at - _REMEMBERED_MS)
-        except (RedisError, OSError) as error:
-            if not self._failing:
-                log.warning(
-                    "Redis does not take the worker's heartbeat (%s: %s)", type(error).__name__, error
-                )
-            self._failing = True
-            return False
-        except Exception:
-            # A wrong number must not stop what it counts.
-            if not self._failing:
-                log.exception("the worker's heartbeat cannot be made")
-            self._failing = True
-            return False
-        self._failing = False
-        return True
+    async def write(self, redis: Redis) -> None:
+        """Write it as it is now."""
+        beat = self._beat()
+        await redis.set(self._key, msgspec.json.encode(beat), ex=TTL_S)
+        await redis.zadd(self._all, {self._worker: beat.at})
+        await redis.zremrangebyscore(self._all, 0, beat.at - _REMEMBERED_MS)
 
     async def on_shutdown(self) -> None:
         """Say that the worker is gone, where Redis hears it at once."""
         if self._redis is None:
             return
         with contextlib.suppress(RedisError, OSError, TimeoutError):
-            async with asyncio.timeout(_GOODBYE_S):
+            async with asyncio.timeout(GOODBYE_S):
                 await self._redis.delete(self._key)
                 await self._redis.zrem(self._all, self._worker)
         with contextlib.suppress(RedisError, OSError):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -20,7 +19,8 @@ import msgspec
 from mode import Service
 from redis.exceptions import RedisError
 
-from stream.redis_client import make_redis, transaction
+from stream.metrics.redis_writer import GOODBYE_S, RedisWriter
+from stream.redis_client import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,15 +42,12 @@ __all__ = [
     "write_minute",
 ]
 
-log = logging.getLogger(__name__)
-
 MINUTE_MS = 60_000
 PARTS = ("events", "triggers", "slates", "channels", "discovery", "categories", "breadth")
 MOST_NAMES = 60
 """Names that a worker keeps of a part in a minute: those of the largest counts; the others are one, ``other``."""
 _WRITE_S = 5.0
 _KEPT_BACK = 60
-_GOODBYE_S = 1.0
 
 
 class Minute(msgspec.Struct, omit_defaults=True):
@@ -184,7 +181,7 @@ def _sum(fields: Mapping[bytes, bytes]) -> Minute:
 _decode = msgspec.json.Decoder(Minute).decode
 
 
-class MinuteKeeper(Service):  # type: ignore[misc]  # mode has no types that mypy may follow
+class MinuteKeeper(RedisWriter):
     """Counts by the minute while the worker runs. Redis being away stops no worker.
 
     Args:
@@ -194,14 +191,11 @@ class MinuteKeeper(Service):  # type: ignore[misc]  # mode has no types that myp
     """
 
     def __init__(self, settings: RedisSettings, worker: str, kept_s: int) -> None:
-        super().__init__()
-        self._settings = settings
+        super().__init__(settings, "the counts of the minute")
         self._worker = worker
         self._kept_s = kept_s
         self._sources: list[Counted] = []
         self._tally = MinuteTally()
-        self._redis: Redis | None = None
-        self._failing = False
 
     def add(self, source: Counted) -> None:
         """Count what ``source`` counts, from now on."""
@@ -210,40 +204,22 @@ class MinuteKeeper(Service):  # type: ignore[misc]  # mode has no types that myp
     @Service.task  # type: ignore[untyped-decorator]
     async def _keep(self) -> None:
         while not self.should_stop:
-            await self.keep_once()
+            await self.write_once()
             # At the end of each minute, too, so that what happened is counted in the minute in which it did.
             await self.sleep(min(_WRITE_S, 60 - time.time() % 60 + 0.001))
 
-    async def keep_once(self) -> bool:
-        """Count and write now; False where that failed, which is logged when it begins and never raised."""
-        try:
-            self._tally.take([one for source in self._sources for one in source()], time.time() * 1000)
-            if self._redis is None:
-                self._redis = make_redis(self._settings)
-            for at, minute in self._tally.unwritten():
-                await write_minute(self._redis, self._settings.prefix, at, self._worker, minute, self._kept_s)
-                self._tally.wrote(at)
-        except (RedisError, OSError) as error:
-            if not self._failing:
-                log.warning(
-                    "Redis does not take the counts of the minute (%s: %s)", type(error).__name__, error
-                )
-            self._failing = True
-            return False
-        except Exception:
-            # A wrong number must not stop what it counts.
-            if not self._failing:
-                log.exception("the counts of the minute cannot be made")
-            self._failing = True
-            return False
-        self._failing = False
-        return True
+    async def write(self, redis: Redis) -> None:
+        """Count, and write the minutes that are not in Redis as they are here."""
+        self._tally.take([one for source in self._sources for one in source()], time.time() * 1000)
+        for at, minute in self._tally.unwritten():
+            await write_minute(redis, self._settings.prefix, at, self._worker, minute, self._kept_s)
+            self._tally.wrote(at)
 
     async def on_shutdown(self) -> None:
         """Write what was counted last, where Redis takes it at once."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GOODBYE_S):
-                await self.keep_once()
+            async with asyncio.timeout(GOODBYE_S):
+                await self.write_once()
         if self._redis is not None:
             with contextlib.suppress(RedisError, OSError):
                 await self._redis.aclose()

@@ -114,7 +114,7 @@ class StudentRuntime:
         loop = asyncio.get_running_loop()
         for at in range(0, len(requests), self._settings.batch):
             chunk = requests[at : at + self._settings.batch]
-            # Neighbours are about as long, and each thread gets as much of the long ones.
+            # Each thread gets as many of the long ones.
             order = sorted(range(len(chunk)), key=lambda one: len(chunk[one].text), reverse=True)
             shares = [order[first :: self._threads] for first in range(min(self._threads, len(chunk)))]
             done = await asyncio.gather(
@@ -162,8 +162,9 @@ class StudentRuntime:
     def _offer(self, structure: Structure) -> None:
         if self._longest != structure.longest:
             with self._offering:
-                self._engine.offer(self._titles, longest=structure.longest)
-                self._longest = structure.longest
+                if self._longest != structure.longest:  # another thread may have been quicker
+                    self._engine.offer(self._titles, longest=structure.longest)
+                    self._longest = structure.longest
 
     def _run(self, requests: Sequence[Request], deadline: float | None) -> list[Generation | GenerationError]:
         now = time.monotonic()

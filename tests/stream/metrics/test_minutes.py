@@ -111,7 +111,7 @@ async def test_what_fails_is_said_once_and_stops_nothing(
     if broken:
         keeper.add(wrong)
     with caplog.at_level(logging.WARNING):
-        assert [await keeper.keep_once() for _ in range(3)] == [False] * 3
+        assert [await keeper.write_once() for _ in range(3)] == [False] * 3
         await keeper.on_shutdown()
     assert len(caplog.records) == 1
     assert ("cannot be made" if broken else "Redis does not take") in caplog.text
@@ -140,7 +140,7 @@ async def test_a_keeper_writes_what_its_sources_count_and_its_last_words(valkey:
     value = 3
     keeper = MinuteKeeper(RedisSettings(url=SecretStr(valkey)), "w:1", 7200)
     keeper.add(lambda: [Count("triggers", "five-views", value)])
-    assert await keeper.keep_once()
+    assert await keeper.write_once()
     value = 8
     await keeper.on_shutdown()
     redis = Redis.from_url(valkey)
